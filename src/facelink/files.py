@@ -1,0 +1,137 @@
+"""Files that are either whole or absent: written beside their final name, then renamed."""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as serialize_arrays
+
+from facelink.errors import FacelinkError, InputError, OutputError
+
+
+@contextlib.contextmanager
+def written_beside(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds.
+
+    Parameters
+    ----------
+    path
+        Final name. Missing parent folders are made. The temporary name keeps
+        the suffix, so that writers that look at it behave.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written, or the disk is full. The
+        temporary file is removed and `path` keeps what it held before.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except FacelinkError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}. What stood under that name before "
+            "is unchanged; free some space or choose another place."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path | str) -> None:
+    """Fail before long work starts if `path` could not be written after it.
+
+    Raises
+    ------
+    OutputError
+        If `path` is a folder, or its nearest existing parent is not a folder
+        that can be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file.")
+    with written_beside(path.with_name(f".{path.name}.probe")) as probe:
+        probe.touch()
+    path.with_name(f".{path.name}.probe").unlink(missing_ok=True)
+
+
+def existing_file(path: Path | str, what: str) -> Path:
+    """Return `path` as a `Path`, or say that there is no such `what` or that it is empty."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{what} {path}: no such file.")
+    if path.is_dir():
+        raise InputError(f"{what} {path}: this is a folder; give a file.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{what} {path}: the file is empty (0 bytes).")
+    return path
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a small text file whole or not at all (UTF-8)."""
+    with written_beside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def save_arrays(
+    path: Path | str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> None:
+    """Write named arrays and JSON metadata as one safetensors file.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    arrays
+        Name to array; every dtype that safetensors knows.
+    metadata
+        JSON-serialisable values; stored as strings in the header.
+    """
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = {name: json.dumps(value) for name, value in metadata.items()}
+    with written_beside(path) as temporary:
+        temporary.write_bytes(serialize_arrays(contiguous, metadata=header))
+
+
+def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a file written by `save_arrays`.
+
+    Returns
+    -------
+    arrays, metadata
+        The named arrays and the decoded metadata.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, truncated or not a safetensors file.
+    """
+    path = existing_file(path, what)
+    try:
+        with safe_open(path, framework="np") as stored:
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            header = stored.metadata() or {}
+        return arrays, {name: json.loads(value) for name, value in header.items()}
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{what} {path}: not a readable safetensors file ({error}). It may be truncated; "
+            "write it again."
+        ) from error
