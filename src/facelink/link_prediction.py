@@ -1,0 +1,210 @@
+"""Stage 5: every instance is a pivot once, which gives a likelihood for each of its neighbours.
+
+Source: L-GCN (arXiv 1903.11306), sections 3.1 and 3.4.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from facelink.errors import InputError
+from facelink.links import Links
+from facelink.models.link_gcn import LinkGCN, LinkInput
+from facelink.neighbors.graph import MISSING, NeighborGraph
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+
+CombineDirections = Literal["mean", "max", "min"]
+Progress = Callable[[int], None]
+"""Called with the number of pivots done since the last call."""
+
+_NODES_PER_BATCH = 32_768
+"""Upper bound of nodes in a batch: with widths of 512, about 64 MB per layer."""
+
+
+def predict_links(
+    model: LinkGCN,
+    features: NDArray[np.float32],
+    graph: NeighborGraph,
+    settings: SubgraphSettings | None = None,
+    *,
+    combine: CombineDirections = "mean",
+    progress: Progress | None = None,
+) -> Links:
+    """Judge every instance's links with its k1 nearest neighbours and combine both directions.
+
+    Parameters
+    ----------
+    model
+        Network, on the device to use.
+    features : float32 (N, D)
+        L2-normalised rows; may be memory-mapped.
+    graph
+        Neighbours, at least as many as the settings need.
+    settings
+        Subgraphs; by default those stored with the model.
+    combine
+        How the likelihoods of (p, q) and (q, p) become one: their true mean,
+        the greater or the smaller. A pair seen from one side only keeps its
+        likelihood and is marked.
+
+    Raises
+    ------
+    InputError
+        If widths do not fit: features and model, graph and settings.
+    """
+    likelihoods = predict_likelihoods(model, features, graph, settings, progress=progress)
+    return combine_directions(graph, likelihoods, combine)
+
+
+@torch.inference_mode()
+def predict_likelihoods(
+    model: LinkGCN,
+    features: NDArray[np.float32],
+    graph: NeighborGraph,
+    settings: SubgraphSettings | None = None,
+    *,
+    pivots: NDArray[np.integer] | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Likelihood that each pivot is linked with each of its k1 nearest neighbours.
+
+    Parameters
+    ----------
+    pivots : integer (P,), optional
+        Instances to judge; by default all of them, in order.
+
+    Returns
+    -------
+    float32 (P, k1)
+        Probabilities in [0, 1], in the order of the neighbour graph; NaN where
+        the neighbour is missing. Working memory is bounded by the batch.
+    """
+    settings = settings or model.config.subgraphs
+    model.check_features(features)
+    if len(features) != graph.n_instances:
+        raise InputError(
+            f"{len(features)} features but a neighbour graph of {graph.n_instances} instances; "
+            "the graph belongs to other features."
+        )
+    builder = SubgraphBuilder(graph, settings)
+    pivot_ids = np.arange(graph.n_instances) if pivots is None else np.asarray(pivots)
+    likelihoods = np.full((len(pivot_ids), settings.k_at_hop[0]), np.nan, dtype=np.float32)
+    was_training = model.training
+    model.eval()
+    for rows in pivot_batches(len(pivot_ids), settings):
+        batch = builder.build(pivot_ids[rows])
+        logits = model(LinkInput.from_batch(batch, features, model.device))
+        judged = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
+        is_present = np.arange(likelihoods.shape[1]) < batch.n_one_hop[:, None]
+        likelihoods[rows][is_present] = judged
+        if progress is not None:
+            progress(len(batch))
+    model.train(was_training)
+    return likelihoods
+
+
+def pivot_batches(n_pivots: int, settings: SubgraphSettings) -> Iterator[slice]:
+    """Consecutive slices of pivots whose subgraphs together hold a bounded number of nodes."""
+    size = max(1, _NODES_PER_BATCH // settings.max_nodes)
+    for start in range(0, n_pivots, size):
+        yield slice(start, min(n_pivots, start + size))
+
+
+def combine_directions(
+    graph: NeighborGraph,
+    likelihoods: NDArray[np.float32],
+    combine: CombineDirections = "mean",
+) -> Links:
+    """Make one link of each pair's two directed likelihoods.
+
+    Parameters
+    ----------
+    graph
+        The graph whose first k1 columns were judged.
+    likelihoods : float32 (N, k1)
+        As returned by `predict_likelihoods` for all instances.
+    combine
+        ``"mean"``, ``"max"`` or ``"min"``.
+
+    Returns
+    -------
+    Links
+        Pairs ordered by the pivot that lists them first. Time N·k1² at the
+        most, memory that of the result.
+    """
+    if combine not in get_args(CombineDirections):
+        raise InputError(
+            f"combine={combine!r}; choose one of {', '.join(get_args(CombineDirections))}."
+        )
+    if likelihoods.shape[0] != graph.n_instances or likelihoods.shape[1] > graph.n_neighbors:
+        raise InputError(
+            f"likelihoods of shape {likelihoods.shape} do not fit a graph of "
+            f"{graph.indices.shape}."
+        )
+    neighbors = graph.indices[:, : likelihoods.shape[1]]
+    offsets = np.concatenate(([0], np.cumsum(_count_pairs(neighbors))))
+    pairs = np.empty((offsets[-1], 2), dtype=np.int32)
+    combined = np.empty(offsets[-1], dtype=np.float32)
+    one_sided = np.empty(offsets[-1], dtype=np.bool_)
+    choice = get_args(CombineDirections).index(combine)
+    _fill_pairs(neighbors, likelihoods, choice, offsets, pairs, combined, one_sided)
+    return Links(pairs, combined, one_sided, graph.n_instances)
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _rank_of(neighbors: NDArray[np.int32], row: int, instance: int) -> int:
+    """Place of `instance` in a row of the graph, −1 if it is not there."""
+    for rank in range(neighbors.shape[1]):
+        if neighbors[row, rank] == instance:
+            return rank
+    return -1
+
+
+@njit(parallel=True, cache=True)  # type: ignore[misc]
+def _count_pairs(neighbors: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Pairs that each row is the one to list: those not listed by a row with a smaller id."""
+    counts = np.zeros(len(neighbors), dtype=np.int64)
+    for row in prange(len(neighbors)):
+        for neighbor in neighbors[row]:
+            if neighbor != MISSING and (neighbor > row or _rank_of(neighbors, neighbor, row) < 0):
+                counts[row] += 1
+    return counts
+
+
+@njit(parallel=True, cache=True)  # type: ignore[misc]
+def _fill_pairs(
+    neighbors: NDArray[np.int32],
+    likelihoods: NDArray[np.float32],
+    choice: int,
+    offsets: NDArray[np.int64],
+    pairs: NDArray[np.int32],
+    combined: NDArray[np.float32],
+    one_sided: NDArray[np.bool_],
+) -> None:
+    for row in prange(len(neighbors)):
+        place = offsets[row]
+        for rank in range(neighbors.shape[1]):
+            neighbor = neighbors[row, rank]
+            if neighbor == MISSING:
+                continue
+            back = _rank_of(neighbors, neighbor, row)
+            if neighbor < row and back >= 0:
+                continue
+            there = likelihoods[row, rank]
+            if back < 0:
+                value = there
+            elif choice == 0:
+                value = (there + likelihoods[neighbor, back]) / np.float32(2)
+            elif choice == 1:
+                value = max(there, likelihoods[neighbor, back])
+            else:
+                value = min(there, likelihoods[neighbor, back])
+            pairs[place, 0] = min(row, neighbor)
+            pairs[place, 1] = max(row, neighbor)
+            combined[place] = value
+            one_sided[place] = back < 0
+            place += 1

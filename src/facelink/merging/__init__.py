@@ -1,0 +1,1 @@
+"""Stage 6: weighted links in, cluster labels out."""

@@ -1,0 +1,1 @@
+"""Stage 2: the k nearest neighbours of every instance."""

@@ -1,0 +1,1 @@
+"""Training of link models on labelled feature sets."""
