@@ -28,13 +28,14 @@ def written_beside(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If the folder cannot be made or written, or the disk is full. The
-        temporary file is removed and `path` keeps what it held before.
+        If `path` is a folder or a device, the folder cannot be made or
+        written, or the disk is full. The temporary file is removed and `path`
+        keeps what it held before.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    temporary = _neighbor_name(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(path)
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
@@ -42,10 +43,7 @@ def written_beside(path: Path | str) -> Iterator[Path]:
     except FacelinkError:
         raise
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}. What stood under that name before "
-            "is unchanged; free some space or choose another place."
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,29 +52,55 @@ def written_beside(path: Path | str) -> Iterator[Path]:
 def check_writable(path: Path | str) -> None:
     """Fail before long work starts if `path` could not be written after it.
 
+    Missing parent folders are made, as writing would make them.
+
     Raises
     ------
     OutputError
-        If `path` is a folder, or its nearest existing parent is not a folder
-        that can be written.
+        If `path` is a folder or a device, or its folder cannot be made or
+        written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file.")
-    with written_beside(path.with_name(f".{path.name}.probe")) as probe:
+    try:
+        _make_room(path)
+        probe = _neighbor_name(path)
         probe.touch()
-    path.with_name(f".{path.name}.probe").unlink(missing_ok=True)
+        probe.unlink()
+    except FacelinkError:
+        raise
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _neighbor_name(path: Path) -> Path:
+    """Make up a hidden name in the folder of `path` that nothing else uses, with its suffix."""
+    return path.parent / f".{path.stem[:32]}.{secrets.token_hex(4)}.part{path.suffix}"
+
+
+def _make_room(path: Path) -> None:
+    """Make the folder of `path`; refuse what renaming would replace by a file, as /dev/null."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise OutputError(f"cannot write {path}: it is {kind}; give the name of a file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {error.strerror or error}. What stood under that name before is "
+        "unchanged; free some space or choose another place."
+    )
 
 
 def existing_file(path: Path | str, what: str) -> Path:
     """Return `path` as a `Path`, or say that there is no such `what` or that it is empty."""
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{what} {path}: no such file.")
+        raise InputError(f"{what} {path}: no such file; check the path.")
     if path.is_dir():
         raise InputError(f"{what} {path}: this is a folder; give a file.")
     if path.stat().st_size == 0:
-        raise InputError(f"{what} {path}: the file is empty (0 bytes).")
+        raise InputError(f"{what} {path}: the file is empty (0 bytes); write it again.")
     return path
 
 
@@ -105,7 +129,7 @@ def save_arrays(
     metadata
         JSON-serialisable values; stored as strings in the header.
     """
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {name: json.dumps(value) for name, value in metadata.items()}
     with written_beside(path) as temporary:
         temporary.write_bytes(serialize_arrays(contiguous, metadata=header))
@@ -117,21 +141,30 @@ def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dic
     Returns
     -------
     arrays, metadata
-        The named arrays and the decoded metadata.
+        The named arrays and the decoded metadata; metadata of another program
+        that is not JSON stays text.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, truncated or not a safetensors file.
+        If the file is missing, empty, truncated, not a safetensors file or of
+        a dtype that numpy lacks (bfloat16).
     """
     path = existing_file(path, what)
     try:
         with safe_open(path, framework="np") as stored:
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             header = stored.metadata() or {}
-        return arrays, {name: json.loads(value) for name, value in header.items()}
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, TypeError) as error:
         raise InputError(
             f"{what} {path}: not a readable safetensors file ({error}). It may be truncated; "
             "write it again."
         ) from error
+    return arrays, {name: _json_or_text(value) for name, value in header.items()}
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

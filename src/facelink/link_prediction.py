@@ -3,6 +3,7 @@
 Source: L-GCN (arXiv 1903.11306), sections 3.1 and 3.4.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
@@ -50,12 +51,21 @@ def predict_links(
         How the likelihoods of (p, q) and (q, p) become one: their true mean,
         the greater or the smaller. A pair seen from one side only keeps its
         likelihood and is marked.
+    progress
+        Called after each batch with its number of pivots.
+
+    Returns
+    -------
+    Links
+        One link for each pair of which at least one lists the other.
 
     Raises
     ------
     InputError
-        If widths do not fit: features and model, graph and settings.
+        If widths do not fit: features and model, graph and settings; or for
+        an unknown `combine`.
     """
+    _check_combine(combine)
     likelihoods = predict_likelihoods(model, features, graph, settings, progress=progress)
     return combine_directions(graph, likelihoods, combine)
 
@@ -81,7 +91,13 @@ def predict_likelihoods(
     -------
     float32 (P, k1)
         Probabilities in [0, 1], in the order of the neighbour graph; NaN where
-        the neighbour is missing. Working memory is bounded by the batch.
+        the neighbour is missing. Working memory is bounded by the batch. The
+        model is judged in eval mode and left in the mode it was in.
+
+    Raises
+    ------
+    InputError
+        If widths do not fit, or a pivot is not an instance of the graph.
     """
     settings = settings or model.config.subgraphs
     model.check_features(features)
@@ -93,18 +109,48 @@ def predict_likelihoods(
     builder = SubgraphBuilder(graph, settings)
     pivot_ids = np.arange(graph.n_instances) if pivots is None else np.asarray(pivots)
     likelihoods = np.full((len(pivot_ids), settings.k_at_hop[0]), np.nan, dtype=np.float32)
+    with _judging(model):
+        for rows in pivot_batches(len(pivot_ids), settings):
+            batch = builder.build(pivot_ids[rows])
+            logits = model(LinkInput.from_batch(batch, features, model.device))
+            judged = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
+            is_present = np.arange(likelihoods.shape[1]) < batch.n_one_hop[:, None]
+            likelihoods[rows][is_present] = judged
+            if progress is not None:
+                progress(len(batch))
+    return likelihoods
+
+
+@contextlib.contextmanager
+def _judging(model: LinkGCN) -> Iterator[None]:
+    """Put the model into eval mode for the block, whatever happens in it."""
     was_training = model.training
     model.eval()
-    for rows in pivot_batches(len(pivot_ids), settings):
-        batch = builder.build(pivot_ids[rows])
-        logits = model(LinkInput.from_batch(batch, features, model.device))
-        judged = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
-        is_present = np.arange(likelihoods.shape[1]) < batch.n_one_hop[:, None]
-        likelihoods[rows][is_present] = judged
-        if progress is not None:
-            progress(len(batch))
-    model.train(was_training)
-    return likelihoods
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def similarity_links(graph: NeighborGraph, k1: int) -> Links:
+    """Links by cosine similarity alone: likelihood (1 + cosine) / 2, the baseline.
+
+    Parameters
+    ----------
+    graph
+        Neighbours, at least k1 of them.
+    k1
+        Nearest neighbours of each instance that are linked with it.
+
+    Raises
+    ------
+    InputError
+        If the graph is narrower than k1.
+    """
+    graph.require((k1,), 1)
+    similarities = graph.similarities[:, :k1]
+    likelihoods = np.where(np.isneginf(similarities), np.nan, (1 + similarities) / 2)
+    return combine_directions(graph, likelihoods.astype(np.float32))
 
 
 def pivot_batches(n_pivots: int, settings: SubgraphSettings) -> Iterator[slice]:
@@ -135,15 +181,18 @@ def combine_directions(
     Links
         Pairs ordered by the pivot that lists them first. Time N·k1² at the
         most, memory that of the result.
+
+    Raises
+    ------
+    InputError
+        For an unknown `combine`, or likelihoods of another shape than N rows
+        of at most K.
     """
-    if combine not in get_args(CombineDirections):
-        raise InputError(
-            f"combine={combine!r}; choose one of {', '.join(get_args(CombineDirections))}."
-        )
+    _check_combine(combine)
     if likelihoods.shape[0] != graph.n_instances or likelihoods.shape[1] > graph.n_neighbors:
         raise InputError(
-            f"likelihoods of shape {likelihoods.shape} do not fit a graph of "
-            f"{graph.indices.shape}."
+            f"likelihoods of shape {likelihoods.shape} do not fit a graph of {graph.indices.shape}"
+            "; judge all instances of this graph."
         )
     neighbors = graph.indices[:, : likelihoods.shape[1]]
     offsets = np.concatenate(([0], np.cumsum(_count_pairs(neighbors))))
@@ -155,7 +204,14 @@ def combine_directions(
     return Links(pairs, combined, one_sided, graph.n_instances)
 
 
-@njit(cache=True)  # type: ignore[misc]
+def _check_combine(combine: str) -> None:
+    if combine not in get_args(CombineDirections):
+        raise InputError(
+            f"combine={combine!r}; choose one of {', '.join(get_args(CombineDirections))}."
+        )
+
+
+@njit(cache=True)
 def _rank_of(neighbors: NDArray[np.int32], row: int, instance: int) -> int:
     """Place of `instance` in a row of the graph, −1 if it is not there."""
     for rank in range(neighbors.shape[1]):
@@ -164,7 +220,7 @@ def _rank_of(neighbors: NDArray[np.int32], row: int, instance: int) -> int:
     return -1
 
 
-@njit(parallel=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, cache=True)
 def _count_pairs(neighbors: NDArray[np.int32]) -> NDArray[np.int64]:
     """Pairs that each row is the one to list: those not listed by a row with a smaller id."""
     counts = np.zeros(len(neighbors), dtype=np.int64)
@@ -175,7 +231,7 @@ def _count_pairs(neighbors: NDArray[np.int32]) -> NDArray[np.int64]:
     return counts
 
 
-@njit(parallel=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, cache=True)
 def _fill_pairs(
     neighbors: NDArray[np.int32],
     likelihoods: NDArray[np.float32],

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 
+_FORMAT = "facelink.links"
+_VERSION = 1
+
 
 @dataclass(frozen=True, eq=False)
 class Links:
@@ -29,8 +32,9 @@ class Links:
     Raises
     ------
     InputError
-        If shapes differ, ids are out of range or out of order, or a
-        likelihood is outside [0, 1].
+        If shapes or dtypes differ from these, ids are out of range or out of
+        order, or a likelihood is outside [0, 1]. That no pair stands twice is
+        not checked: it would cost a sort.
     """
 
     pairs: NDArray[np.int32]
@@ -50,18 +54,27 @@ class Links:
                 f"{n_links} pairs but {self.likelihoods.shape} likelihoods and "
                 f"{self.one_sided.shape} marks; each pair needs one of both."
             )
+        if self.likelihoods.dtype != np.float32 or self.one_sided.dtype != np.bool_:
+            raise InputError(
+                f"links need float32 likelihoods and bool marks, got {self.likelihoods.dtype} and "
+                f"{self.one_sided.dtype}; convert them with astype."
+            )
+        if self.n_instances < 0:
+            raise InputError(f"n_instances={self.n_instances}; a number of instances is 0 or more.")
         if n_links == 0:
             return
         first, second = self.pairs[:, 0], self.pairs[:, 1]
         if first.min() < 0 or second.max() >= self.n_instances or (first >= second).any():
             raise InputError(
                 f"links must name two different instances from 0 to {self.n_instances - 1}, the "
-                "smaller id first."
+                f"smaller id first; got ids from {self.pairs.min()} to {self.pairs.max()}. Sort "
+                "each pair, and check that the links belong to these instances."
             )
         lowest, highest = self.likelihoods.min(), self.likelihoods.max()
         if not (lowest >= 0 and highest <= 1):
             raise InputError(
-                f"link likelihoods must lie in [0, 1], got values from {lowest} to {highest}."
+                f"link likelihoods must lie in [0, 1], got values from {lowest} to {highest}; "
+                "they are probabilities, not cosines or logits."
             )
 
     def __len__(self) -> int:
@@ -72,15 +85,23 @@ class Links:
         save_arrays(
             path,
             {"pairs": self.pairs, "likelihoods": self.likelihoods, "one_sided": self.one_sided},
-            {"format": "facelink.links", "version": 1, "n_instances": self.n_instances},
+            {"format": _FORMAT, "version": _VERSION, "n_instances": int(self.n_instances)},
         )
 
     @classmethod
     def load(cls, path: Path | str) -> "Links":
         """Read links written by `save`; `InputError` if the file is not one."""
         arrays, metadata = load_arrays(path, "links")
-        if metadata.get("format") != "facelink.links":
+        if metadata.get("format") != _FORMAT:
             raise InputError(f"links {path}: not a links file; write one with facelink links.")
-        return cls(
-            arrays["pairs"], arrays["likelihoods"], arrays["one_sided"], metadata["n_instances"]
-        )
+        if metadata.get("version") != _VERSION:
+            raise InputError(
+                f"links {path}: version {metadata.get('version')}, this facelink reads version "
+                f"{_VERSION}; write the links again."
+            )
+        try:
+            return cls(
+                arrays["pairs"], arrays["likelihoods"], arrays["one_sided"], metadata["n_instances"]
+            )
+        except KeyError as error:
+            raise InputError(f"links {path}: {error} is missing; write the links again.") from error

@@ -13,6 +13,7 @@ The authors' code keeps p as a node of its own subgraph; `include_pivot` does so
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numba import get_num_threads, njit, prange
@@ -37,6 +38,11 @@ class SubgraphSettings:
         training 10).
     include_pivot
         Keep the pivot as a node, as the authors' code does.
+
+    Raises
+    ------
+    InputError
+        If there is no hop, or a count is not a whole number of at least 1.
     """
 
     k_at_hop: tuple[int, ...] = (80, 5)
@@ -44,13 +50,17 @@ class SubgraphSettings:
     include_pivot: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k_at_hop", tuple(int(k) for k in self.k_at_hop))
-        if not self.k_at_hop or min(self.k_at_hop) < 1:
+        hops = tuple(self.k_at_hop)
+        if not hops or not all(_is_count(k) for k in hops):
             raise InputError(
-                f"k_at_hop={self.k_at_hop}; give at least one hop, each with at least 1 neighbour."
+                f"k_at_hop={hops}; give at least one hop, each with a whole number of at least 1."
             )
-        if self.n_edge_neighbors < 1:
-            raise InputError(f"n_edge_neighbors={self.n_edge_neighbors}; it must be at least 1.")
+        if not _is_count(self.n_edge_neighbors):
+            raise InputError(
+                f"n_edge_neighbors={self.n_edge_neighbors}; give a whole number of at least 1."
+            )
+        object.__setattr__(self, "k_at_hop", tuple(int(k) for k in hops))
+        object.__setattr__(self, "n_edge_neighbors", int(self.n_edge_neighbors))
 
     def limited_to(self, n_neighbors: int) -> "SubgraphSettings":
         """The same settings with every count cut to the neighbours that exist."""
@@ -73,6 +83,10 @@ class SubgraphSettings:
             at_hop *= k
             total += at_hop
         return total + self.include_pivot
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value >= 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +156,14 @@ class SubgraphBatch:
     @property
     def one_hop_rows(self) -> NDArray[np.int64]:
         """Rows of all 1-hop nodes, pivot by pivot and nearest first, int64 (sum of n_one_hop,)."""
-        within = np.arange(self.n_one_hop.sum()) - np.repeat(
-            np.cumsum(self.n_one_hop) - self.n_one_hop, self.n_one_hop
-        )
-        return np.repeat(self.node_offsets[:-1], self.n_one_hop) + within
+        n_before = np.cumsum(self.n_one_hop, dtype=np.int64) - self.n_one_hop
+        rows: NDArray[np.int64] = np.arange(self.n_one_hop.sum(), dtype=np.int64)
+        rows += np.repeat(self.node_offsets[:-1] - n_before, self.n_one_hop)
+        return rows
 
     def __getitem__(self, position: int) -> PivotSubgraph:
-        """Take one subgraph out of the batch."""
+        """Take one subgraph out of the batch; negative positions count from the end."""
+        position = range(len(self))[position]
         start, stop = self.node_offsets[position], self.node_offsets[position + 1]
         first, last = self.indptr[start], self.indptr[stop]
         size = int(stop - start)
@@ -193,9 +208,7 @@ class SubgraphBuilder:
 
     def __post_init__(self) -> None:
         self.graph.require(self.settings.k_at_hop, self.settings.n_edge_neighbors)
-        indptr, columns = _symmetric_neighbors(
-            self.graph.indices, min(self.settings.n_edge_neighbors, self.graph.n_neighbors)
-        )
+        indptr, columns = _symmetric_neighbors(self.graph.indices, self.settings.n_edge_neighbors)
         object.__setattr__(self, "_edge_indptr", indptr)
         object.__setattr__(self, "_edge_columns", columns)
         positions = np.full((get_num_threads(), self.graph.n_instances), -1, dtype=np.int32)
@@ -209,12 +222,17 @@ class SubgraphBuilder:
         pivots : integer (P,)
             Instance ids, in any order.
 
+        Raises
+        ------
+        InputError
+            If a pivot is not an instance of the graph.
+
         Notes
         -----
         Not to be called from two threads at once on one builder: the
         position arrays are shared. Work and memory grow with the batch only.
         """
-        pivot_ids = np.asarray(pivots, dtype=np.int32)
+        pivot_ids = self._checked(np.asarray(pivots))
         max_nodes = min(self.settings.max_nodes, self.graph.n_instances)
         shape = (len(pivot_ids), max_nodes)
         node_table = np.empty(shape, dtype=np.int32)
@@ -255,8 +273,22 @@ class SubgraphBuilder:
             pivot_ids, node_offsets, hop_ends[:, 0].copy(), nodes, hops, indptr, columns
         )
 
+    def _checked(self, pivots: NDArray[Any]) -> NDArray[np.int32]:
+        n = self.graph.n_instances
+        if pivots.size and (pivots.dtype.kind not in "iu" or pivots.ndim != 1):
+            raise InputError(
+                f"pivots must be a list of instance ids, got {pivots.dtype} of shape "
+                f"{pivots.shape}."
+            )
+        if pivots.size and not 0 <= pivots.min() <= pivots.max() < n:
+            bad = pivots.max() if pivots.min() >= 0 else pivots.min()
+            raise InputError(
+                f"pivot {bad} is not an instance of the neighbour graph; ids run from 0 to {n - 1}."
+            )
+        return pivots.astype(np.int32)
 
-@njit(cache=True)  # type: ignore[misc]
+
+@njit(cache=True)
 def _symmetric_neighbors(
     indices: NDArray[np.int32], n_edge_neighbors: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -294,7 +326,7 @@ def _symmetric_neighbors(
     return indptr, doubled[:n_kept].copy()
 
 
-@njit(parallel=True, nogil=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, nogil=True, cache=True)
 def _collect_nodes(
     indices: NDArray[np.int32],
     pivots: NDArray[np.int32],
@@ -350,7 +382,7 @@ def _collect_nodes(
                 position[nodes[node]] = -1
 
 
-@njit(parallel=True, nogil=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, nogil=True, cache=True)
 def _fill_edges(
     node_offsets: NDArray[np.int64],
     nodes: NDArray[np.int32],

@@ -1,1 +1,66 @@
-"""Package."""
+"""The command line. Commands parse, call the library and print; nothing is computed here."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from facelink import __version__
+from facelink.cli import evaluation, grouping, samples, training
+from facelink.cli.options import VariadicCommand
+from facelink.cli.output import note
+from facelink.errors import FacelinkError
+
+app = typer.Typer(
+    name="facelink",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+
+for _command in (
+    grouping.cluster,
+    training.train,
+    grouping.neighbors,
+    grouping.links,
+    grouping.merge,
+    evaluation.evaluate,
+    evaluation.upper_bound,
+    samples.synth,
+    training.import_checkpoint,
+    samples.demo,
+):
+    app.command(_command.__name__.replace("_", "-"), cls=VariadicCommand)(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _facelink(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Group faces by person: linkage-based clustering with a graph convolution network.
+
+    Results go to stdout, progress and notes to stderr. Exit code 2 means bad
+    input or use, 1 a failure; in both cases no partial output is left behind.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(args=None if args is None else list(args), prog_name="facelink")
+    except FacelinkError as error:
+        note(f"error: {error}")
+        sys.exit(error.exit_code)
+    except MemoryError:
+        note("error: out of memory; use fewer faces, fewer neighbours or smaller batches.")
+        sys.exit(1)

@@ -20,6 +20,9 @@ from facelink.subgraphs import SubgraphBatch
 Aggregator = Literal["mean", "weighted", "attention"]
 MeanNormalization = Literal["row", "symmetric"]
 
+_EDGE_BLOCK_BYTES = 64 * 2**20
+"""Gathered rows per step where a product over edges is made by gathering, in bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class SparseAdjacency:
@@ -92,9 +95,7 @@ def cosine_weights(adjacency: SparseAdjacency, features: Tensor, instances: Tens
         Row of `features` of each node.
     """
     similarities = torch.empty(len(adjacency.rows), dtype=torch.float32, device=features.device)
-    block = max(1, _EDGE_BLOCK_BYTES // (4 * features.shape[1]))
-    for start in range(0, len(similarities), block):
-        edges = slice(start, start + block)
+    for edges in _edge_blocks(len(similarities), features.shape[1]):
         first = features[instances[adjacency.rows[edges]]]
         second = features[instances[adjacency.columns[edges]]]
         similarities[edges] = (first * second).sum(dim=1)
@@ -102,7 +103,11 @@ def cosine_weights(adjacency: SparseAdjacency, features: Tensor, instances: Tens
 
 
 def softmax_per_row(scores: Tensor, adjacency: SparseAdjacency) -> Tensor:
-    """Softmax of edge scores over the edges of each node; differentiable; float (E,)."""
+    """Softmax of edge scores over the edges of each node; differentiable; float (E,).
+
+    Scores of half precision are summed, and returned, as float32.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     rows, n = adjacency.rows, adjacency.n_nodes
     highest = scores.new_full((n,), -torch.inf)
     highest = highest.scatter_reduce(0, rows, scores.detach(), reduce="amax")
@@ -154,7 +159,7 @@ class _Aggregate(torch.autograd.Function):
 def _sparse_product(values: Tensor, weights: Tensor, adjacency: SparseAdjacency) -> Tensor:
     if values.device.type != "cpu":
         return _sparse_product_by_scatter(values, weights, adjacency)
-    product = torch.empty_like(values, dtype=torch.float32)
+    product = torch.empty(values.shape, dtype=torch.float32)
     _sparse_product_kernel(
         adjacency.indptr.numpy(),
         adjacency.columns.numpy(),
@@ -178,10 +183,6 @@ def _edge_products(gradient: Tensor, values: Tensor, adjacency: SparseAdjacency)
         products.numpy(),
     )
     return products
-
-
-_EDGE_BLOCK_BYTES = 64 * 2**20
-"""Gathered rows per step where a product over edges is made by gathering, in bytes."""
 
 
 def _edge_blocks(n_edges: int, width: int) -> list[slice]:
@@ -210,7 +211,7 @@ def _edge_products_by_gather(
     return torch.cat(products).float() if products else gradient.new_empty(0)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _reverse_edges(indptr: NDArray[np.int64], columns: NDArray[np.int32]) -> NDArray[np.int64]:
     """Position of (j, i) for each edge (i, j); columns ascend, so one sweep fills each row."""
     cursor = indptr[:-1].copy()
@@ -222,7 +223,7 @@ def _reverse_edges(indptr: NDArray[np.int64], columns: NDArray[np.int32]) -> NDA
     return reverse
 
 
-@njit(parallel=True, nogil=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, nogil=True, cache=True)
 def _sparse_product_kernel(
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
@@ -238,7 +239,7 @@ def _sparse_product_kernel(
                 product[row, column] += weight * values[neighbor, column]
 
 
-@njit(parallel=True, nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[misc]
+@njit(parallel=True, nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def _edge_products_kernel(
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],

@@ -1,8 +1,6 @@
 """Import of checkpoints from the repository of the paper's authors."""
 
-import pickle
 import re
-import zipfile
 from pathlib import Path
 
 import torch
@@ -21,7 +19,7 @@ _PLAIN_NAMES = {
         for layer, kind in ((0, "weight"), (0, "bias"), (1, "weight"), (2, "weight"), (2, "bias"))
     },
 }
-_IGNORED = re.compile(r"bn0\.num_batches_tracked")
+_IGNORED = "bn0.num_batches_tracked"
 _CONV_NAME = re.compile(r"conv([1-9]\d*)\.(weight|bias)")
 
 
@@ -45,42 +43,47 @@ def import_checkpoint(path: Path | str) -> LinkGCN:
         If the file is not such a checkpoint; the message names the tensor.
     """
     tensors = _read_state_dict(existing_file(path, "checkpoint"))
-    state: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        target = _target_name(name)
-        if target is not None:
-            state[target] = tensor.to(torch.float32)
-        elif not _IGNORED.fullmatch(name):
-            raise InputError(f"checkpoint {path}: unknown tensor {name!r}; not an L-GCN network.")
-    model = LinkGCN(_config_of(state, path))
-    for name, value in model.state_dict().items():
-        if name not in state or state[name].shape != value.shape:
-            found = tuple(state[name].shape) if name in state else "missing"
+    tensors.pop(_IGNORED, None)
+    names = _authors_names(_n_convs(tensors))
+    for name in sorted(tensors.keys() ^ names.keys()):
+        kind = "missing" if name in names else "unknown"
+        raise InputError(
+            f"checkpoint {path}: tensor {name!r} is {kind}; the file is damaged or of another "
+            "network than L-GCN."
+        )
+    model = LinkGCN(_config_of(tensors))
+    expected = model.state_dict()
+    for name, target in names.items():
+        if tensors[name].shape != expected[target].shape:
             raise InputError(
-                f"checkpoint {path}: {name} is {found}, expected {tuple(value.shape)}; it is "
-                "damaged or of another network."
+                f"checkpoint {path}: tensor {name!r} has shape {tuple(tensors[name].shape)}, the "
+                f"others ask for {tuple(expected[target].shape)}; the file is damaged or of "
+                "another network than L-GCN."
             )
-    model.load_state_dict(state)
+    model.load_state_dict({target: tensors[name].float() for name, target in names.items()})
     return model.eval()
 
 
-def _target_name(name: str) -> str | None:
-    conv = _CONV_NAME.fullmatch(name)
-    if conv:
-        return f"convs.{int(conv[1]) - 1}.{conv[2]}"
-    return _PLAIN_NAMES.get(name)
+def _n_convs(tensors: dict[str, Tensor]) -> int:
+    """Number of convolutions that are named; at least 1, which a network has."""
+    found = (_CONV_NAME.fullmatch(name) for name in tensors)
+    return max(1, len({conv[1] for conv in found if conv}))
 
 
-def _config_of(state: dict[str, Tensor], path: Path | str) -> LinkGCNConfig:
-    widths = []
-    while (bias := state.get(f"convs.{len(widths)}.bias")) is not None:
-        widths.append(bias.numel())
-    mean = state.get("input_norm.running_mean")
-    if mean is None or not widths:
-        raise InputError(f"checkpoint {path}: no bn0.running_mean and conv1.bias; not an L-GCN.")
+def _authors_names(n_convs: int) -> dict[str, str]:
+    """Name of each tensor in the authors' network: its name in `LinkGCN`."""
+    return _PLAIN_NAMES | {
+        f"conv{number + 1}.{kind}": f"convs.{number}.{kind}"
+        for number in range(n_convs)
+        for kind in ("weight", "bias")
+    }
+
+
+def _config_of(tensors: dict[str, Tensor]) -> LinkGCNConfig:
+    biases = (tensors[f"conv{number + 1}.bias"] for number in range(_n_convs(tensors)))
     return LinkGCNConfig(
-        n_features=mean.numel(),
-        widths=tuple(widths),
+        n_features=tensors["bn0.running_mean"].numel(),
+        widths=tuple(bias.numel() for bias in biases),
         subgraphs=SubgraphSettings(include_pivot=True),
     )
 
@@ -88,12 +91,15 @@ def _config_of(state: dict[str, Tensor], path: Path | str) -> LinkGCNConfig:
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+    except Exception as error:  # a damaged pickle can raise almost anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"checkpoint {path}: not a torch file of plain tensors "
-            f"({str(error).splitlines()[0]}). Objects other than tensors are refused for safety."
+            f"checkpoint {path}: not a torch file of plain tensors ({reason}). Objects other than "
+            "tensors are refused for safety."
         ) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"checkpoint {path}: holds no state_dict of tensors.")
+        raise InputError(
+            f"checkpoint {path}: holds no state_dict of tensors; save the network's state_dict."
+        )
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}

@@ -13,9 +13,9 @@ is made once per *distinct* instance of a batch, then gathered and subtracted.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -66,6 +66,12 @@ class LinkGCNConfig:
     initial_threshold
         Link likelihood at which merging starts; training stores the one that
         was best on its validation identities.
+
+    Raises
+    ------
+    InputError
+        If a width is not a whole number of at least 1, the threshold lies
+        outside [0, 1], or a choice is unknown.
     """
 
     n_features: int
@@ -77,17 +83,19 @@ class LinkGCNConfig:
     initial_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        object.__setattr__(self, "widths", tuple(self.widths))
         for name, value, allowed in (
             ("aggregator", self.aggregator, get_args(Aggregator)),
             ("mean_normalization", self.mean_normalization, get_args(MeanNormalization)),
         ):
             if value not in allowed:
                 raise InputError(f"{name}={value!r}; choose one of {', '.join(allowed)}.")
-        if not self.widths or min(self.n_features, self.attention_width, *self.widths) < 1:
+        all_widths = (self.n_features, self.attention_width, *self.widths)
+        if not self.widths or not all(isinstance(w, int) and w >= 1 for w in all_widths):
             raise InputError(
-                f"n_features={self.n_features}, widths={self.widths}, attention_width="
-                f"{self.attention_width}; every width must be at least 1."
+                f"n_features={self.n_features!r}, widths={self.widths!r}, attention_width="
+                f"{self.attention_width!r}; give whole numbers of at least 1, and at least one "
+                "width."
             )
         if not 0 <= self.initial_threshold <= 1:
             raise InputError(f"initial_threshold={self.initial_threshold}; choose from [0, 1].")
@@ -98,15 +106,23 @@ class LinkGCNConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "LinkGCNConfig":
-        """Read the JSON form; unknown or missing names are an `InputError`."""
-        values = dict(values)
-        if values.pop("model_type", None) != MODEL_TYPE:
-            raise InputError(f"the config's model_type is not {MODEL_TYPE!r}.")
+        """Read the JSON form; an unknown or missing key or a wrong value is an `InputError`."""
+        found, needed = values.keys(), {"model_type", *(item.name for item in fields(cls))}
+        if values.get("model_type", MODEL_TYPE) != MODEL_TYPE:
+            raise InputError(
+                f"model_type is {values['model_type']!r}, not {MODEL_TYPE!r}; this is another kind "
+                "of model."
+            )
+        if found != needed:
+            raise InputError(
+                f"unknown keys {sorted(found - needed)}, missing keys {sorted(needed - found)}; "
+                f"a {MODEL_TYPE} has {', '.join(sorted(needed))}."
+            )
         try:
-            values["subgraphs"] = SubgraphSettings(**values["subgraphs"])
-            return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"the config does not describe a LinkGCN: {error}.") from error
+            rest = {name: value for name, value in values.items() if name != "model_type"}
+            return cls(**{**rest, "subgraphs": SubgraphSettings(**values["subgraphs"])})
+        except TypeError as error:
+            raise InputError(f"a value is of the wrong type ({error}).") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +163,18 @@ class LinkInput:
         instances, positions = np.unique(
             np.concatenate((batch.pivots, batch.nodes)), return_inverse=True
         )
-        n_pivots = len(batch)
-        tensors = (
-            torch.from_numpy(np.ascontiguousarray(features[instances], dtype=np.float32)),
-            torch.from_numpy(positions[n_pivots:]),
-            torch.from_numpy(positions[:n_pivots]),
-            torch.from_numpy(batch.owners),
-            torch.from_numpy(batch.one_hop_rows),
+
+        def on_device(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        return cls(
+            features=on_device(np.ascontiguousarray(features[instances], dtype=np.float32)),
+            nodes=on_device(positions[len(batch) :]),
+            pivots=on_device(positions[: len(batch)]),
+            owners=on_device(batch.owners),
+            one_hop_rows=on_device(batch.one_hop_rows),
+            adjacency=SparseAdjacency.from_batch(batch, device),
         )
-        on_device = (tensor.to(device) for tensor in tensors)
-        return cls(*on_device, SparseAdjacency.from_batch(batch, device))
 
 
 class ResidualNorm(nn.Module):
@@ -270,7 +288,7 @@ class GraphConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(2 * in_width, out_width))
         self.bias = nn.Parameter(torch.zeros(out_width))
         nn.init.xavier_uniform_(self.weight)
-        self.attention = None if attention_width is None else EdgeAttention(in_width, attention_width)
+        self.attention = EdgeAttention(in_width, attention_width) if attention_width else None
 
     def matrices(self) -> dict[str, Tensor]:
         """The matrices (d_in, d) that the layer's input is multiplied by."""
@@ -326,7 +344,7 @@ class LinkGCN(nn.Module):
 
     def project(self, features: Tensor, scale: Tensor, shift: Tensor) -> ProjectedFeatures:
         """Multiply features (U, D) by the first layer's matrices."""
-        matrices = self.convs[0].matrices().items()
+        matrices = self._layers()[0].matrices().items()
         return ProjectedFeatures(
             {name: features @ (scale[:, None] * matrix) for name, matrix in matrices},
             {name: shift @ matrix for name, matrix in matrices},
@@ -349,20 +367,31 @@ class LinkGCN(nn.Module):
         """
         if projected is None:
             projected = self.project(inputs.features, *self.input_norm(inputs))
-        project = projected.residuals(inputs)
         edge_weights = self._fixed_weights(inputs)
-        for conv in self.convs:
-            values = conv(project, edge_weights, inputs.adjacency)
-            project = _projection_of(values, conv)
+        first, *others = self._layers()
+        values: Tensor = first(projected.residuals(inputs), edge_weights, inputs.adjacency)
+        for conv in others:
+            values = conv(_projection_of(values, conv), edge_weights, inputs.adjacency)
         logits: Tensor = self.classifier(values[inputs.one_hop_rows])
         return logits
 
+    def _layers(self) -> list[GraphConv]:
+        return cast(list[GraphConv], list(self.convs))
+
+    def _fixed_weights(self, inputs: LinkInput) -> Tensor:
+        """Edge weights (E,) that do not depend on the layer; empty for attention."""
+        if self.config.aggregator == "mean":
+            return mean_weights(inputs.adjacency, self.config.mean_normalization)
+        if self.config.aggregator == "weighted":
+            return cosine_weights(inputs.adjacency, inputs.features, inputs.nodes)
+        return inputs.features.new_empty(0)
+
     def check_features(self, features: NDArray[np.float32]) -> None:
         """Raise `InputError` if the features have another width than the model reads."""
-        if features.shape[1] != self.config.n_features:
+        if features.ndim != 2 or features.shape[1] != self.config.n_features:
             raise InputError(
-                f"the model reads features of width {self.config.n_features}, got width "
-                f"{features.shape[1]}; use the embedder it was trained on, or train a model on "
+                f"the model reads features of width {self.config.n_features}, got shape "
+                f"{features.shape}; use the embedder it was trained on, or train a model on "
                 "these features (facelink train)."
             )
 
@@ -389,7 +418,7 @@ class LinkGCN(nn.Module):
             If a file is missing, damaged, or the weights do not fit the config.
         """
         folder = Path(folder)
-        model = cls(LinkGCNConfig.from_dict(_read_config(folder)))
+        model = cls(_read_config(folder))
         arrays, _ = load_arrays(folder / WEIGHTS_NAME, "model weights")
         expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
         found = {name: array.shape for name, array in arrays.items()}
@@ -404,7 +433,13 @@ class LinkGCN(nn.Module):
         return model.to(device).eval()
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _projection_of(values: Tensor, conv: GraphConv) -> Project:
+    """Projection of hidden values (M, d_in) by the next layer's matrices."""
+    matrices = conv.matrices()
+    return lambda name: values @ matrices[name]
+
+
+def _read_config(folder: Path) -> LinkGCNConfig:
     if not folder.is_dir():
         raise InputError(
             f"model {folder}: no such folder; make one with facelink train or facelink "
@@ -414,7 +449,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"model config {path}: not JSON ({error}).") from error
+        raise InputError(f"model config {path}: not JSON ({error}); write it again.") from error
     if not isinstance(config, dict):
-        raise InputError(f"model config {path}: expected a JSON object.")
-    return config
+        raise InputError(f"model config {path}: expected a JSON object, got {config!r:.80}.")
+    try:
+        return LinkGCNConfig.from_dict(config)
+    except InputError as error:
+        raise InputError(f"model config {path}: {error}") from error

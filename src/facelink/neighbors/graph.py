@@ -13,6 +13,15 @@ MISSING = -1
 
 MAX_INSTANCES = np.iinfo(np.int32).max
 
+_ROUNDING = 0.01
+"""How far outside [−1, 1] a cosine may lie by rounding (of float16 values), and is clipped."""
+
+_ROW_BLOCK = 65_536
+"""Rows sorted at a time, so that the copies this takes stay small beside the graph."""
+
+_MAX_PADDING = 16
+"""A sparse graph becomes a table as wide as its longest row, but at most so many times larger."""
+
 
 @dataclass(frozen=True, eq=False)
 class NeighborGraph:
@@ -58,32 +67,24 @@ class NeighborGraph:
                 f"a neighbour graph holds int32 ids and float32 similarities, got {indices.dtype} "
                 f"and {similarities.dtype}; NeighborGraph.from_candidates converts."
             )
-        _check_id_range(indices, len(indices))
+        check_id_range(indices, len(indices))
         if (indices == np.arange(len(indices), dtype=np.int32)[:, None]).any():
             raise InputError(
                 "a neighbour graph must not list an instance as its own neighbour; "
                 "NeighborGraph.from_candidates removes it by id."
             )
-        missing = indices == MISSING
-        if np.isnan(similarities).any() or not np.array_equal(missing, np.isneginf(similarities)):
-            raise InputError(
-                "similarities must be numbers, and −inf exactly where the neighbour id is −1."
-            )
-        if (similarities[:, 1:] > similarities[:, :-1]).any():
-            raise InputError(
-                "a neighbour graph lists the nearest neighbour first; "
-                "NeighborGraph.from_candidates sorts."
-            )
+        _check_similarities(indices, similarities)
+        _check_order(indices, similarities)
 
     @property
     def n_instances(self) -> int:
         """Number of instances N."""
-        return self.indices.shape[0]
+        return len(self.indices)
 
     @property
     def n_neighbors(self) -> int:
         """Width K of the graph."""
-        return self.indices.shape[1]
+        return int(self.indices.shape[1])
 
     @classmethod
     def from_candidates(
@@ -101,45 +102,42 @@ class NeighborGraph:
             Candidate ids, −1 for missing. The instance itself is removed by
             id, wherever it stands; a repeated id is kept once.
         similarities : float (N, C)
-            Cosine similarities of the candidates.
+            Cosine similarities of the candidates; up to 0.01 outside [−1, 1]
+            is taken for rounding and clipped.
         n_neighbors
-            Width K of the result; by default the longest row's length.
+            Width K of the result, at most (and by default) the longest row's
+            length.
         method
             Recorded in the result.
 
         Raises
         ------
         InputError
-            For ids out of range or not whole numbers, NaN similarities, or
+            For ids out of range, not whole numbers or of a float dtype that
+            cannot hold them exactly, similarities that are no cosines, or
             shapes that differ.
         """
-        id_array = np.asarray(ids)
-        values = np.asarray(similarities, dtype=np.float32)
+        if n_neighbors is not None and n_neighbors < 1:
+            raise InputError(f"n_neighbors={n_neighbors}; choose at least 1.")
+        id_array, values = np.asarray(ids), np.asarray(similarities)
         if id_array.ndim != 2 or id_array.shape != values.shape:
             raise InputError(
                 f"candidate ids and similarities need one shape (N, C), got {id_array.shape} and "
                 f"{values.shape}."
             )
-        whole = _as_whole_numbers(id_array)
-        n = len(whole)
-        _check_id_range(whole, n)
+        n = len(id_array)
         if n > MAX_INSTANCES:
             raise InputError(f"{n} instances; at most {MAX_INSTANCES} are supported (int32 ids).")
-        keep = (whole != MISSING) & (whole != np.arange(n)[:, None])
-        if np.isnan(values[keep]).any():
-            raise InputError("the graph's similarities contain NaN; recompute them.")
-        order_ids = np.where(keep, whole, n)
-        order_values = np.where(keep, values, -np.inf).astype(np.float32)
-        order = np.lexsort((order_ids, -order_values))
-        order_ids = np.take_along_axis(order_ids, order, axis=1)
-        order_values = np.take_along_axis(order_values, order, axis=1)
-        _drop_repeats(order_ids, order_values, n)
-        longest = int((order_ids < n).sum(axis=1).max(initial=0))
+        indices = np.empty(id_array.shape, dtype=np.int32)
+        cosines = np.empty(id_array.shape, dtype=np.float32)
+        for start in range(0, n, _ROW_BLOCK):
+            block = slice(start, start + _ROW_BLOCK)
+            indices[block], cosines[block] = _ordered(id_array[block], values[block], start, n)
+        longest = int((indices != MISSING).sum(axis=1).max(initial=0))
         width = longest if n_neighbors is None else min(n_neighbors, longest)
-        cut_ids = order_ids[:, :width]
         return cls(
-            np.where(cut_ids < n, cut_ids, MISSING).astype(np.int32),
-            np.ascontiguousarray(order_values[:, :width]),
+            np.ascontiguousarray(indices[:, :width]),
+            np.ascontiguousarray(cosines[:, :width]),
             method=method,
         )
 
@@ -155,6 +153,12 @@ class NeighborGraph:
         values
             ``"distance"``: entries are cosine distances 1 − cosine;
             ``"similarity"``: entries are cosines.
+
+        Raises
+        ------
+        InputError
+            If the matrix is not square or one row is far longer than the
+            others, and for the values that `from_candidates` refuses.
         """
         csr = sparse.csr_matrix(matrix)
         if csr.shape[0] != csr.shape[1]:
@@ -162,7 +166,13 @@ class NeighborGraph:
         if values not in ("distance", "similarity"):
             raise InputError(f"values={values!r}; choose 'distance' or 'similarity'.")
         lengths = np.diff(csr.indptr)
-        ids = np.full((csr.shape[0], int(lengths.max(initial=0))), MISSING, dtype=np.int64)
+        width = int(lengths.max(initial=0))
+        if len(lengths) * width > _MAX_PADDING * max(csr.nnz, 1 << 22):
+            raise InputError(
+                f"row {lengths.argmax()} of the sparse graph lists {width} neighbours, but the "
+                f"{len(lengths)} rows hold {csr.nnz} in all; keep the nearest ones of each row."
+            )
+        ids = np.full((len(lengths), width), MISSING, dtype=csr.indices.dtype)
         filled = np.arange(ids.shape[1]) < lengths[:, None]
         ids[filled] = csr.indices
         similarities = np.full(ids.shape, -np.inf, dtype=np.float32)
@@ -183,15 +193,88 @@ class NeighborGraph:
                 )
 
 
-def _as_whole_numbers(ids: np.ndarray) -> NDArray[np.int64]:
-    if ids.dtype.kind in "iu":
-        return ids.astype(np.int64)
-    if ids.dtype.kind == "f" and np.isfinite(ids).all() and (ids == np.trunc(ids)).all():
-        return ids.astype(np.int64)
-    raise InputError(f"neighbour ids must be whole numbers, got {ids.dtype} with other values.")
+def _ordered(
+    ids: np.ndarray, similarities: np.ndarray, first_row: int, n_instances: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Clean and sort the candidates of the rows from `first_row` on; missing ones stand last."""
+    whole = _as_whole_numbers(ids, n_instances)
+    check_id_range(whole, n_instances)
+    with np.errstate(over="ignore"):  # what becomes infinite is no cosine
+        values = similarities.astype(np.float32)
+    instances = np.arange(first_row, first_row + len(whole))
+    keep = (whole != MISSING) & (whole != instances[:, None])
+    _check_cosines(values[keep])
+    kept_ids = np.where(keep, whole, n_instances)
+    kept_values = np.where(keep, values.clip(-1, 1), np.float32(-np.inf))
+    order = np.lexsort((kept_ids, -kept_values))
+    kept_ids = np.take_along_axis(kept_ids, order, axis=1)
+    kept_values = np.take_along_axis(kept_values, order, axis=1)
+    _drop_repeats(kept_ids, kept_values, n_instances)
+    return np.where(kept_ids < n_instances, kept_ids, MISSING), kept_values
 
 
-def _check_id_range(ids: np.ndarray, n_instances: int) -> None:
+def _as_whole_numbers(ids: np.ndarray, n_instances: int) -> NDArray[np.int64]:
+    """Ids as int64, if that changes none of them."""
+    if ids.dtype.kind == "f":
+        exact_up_to = 2 ** (np.finfo(ids.dtype).nmant + 1)
+        if n_instances > exact_up_to:
+            raise InputError(
+                f"{n_instances} instances but ids stored as {ids.dtype}, which is exact up to "
+                f"{exact_up_to} only; store them as integers."
+            )
+        if not (np.isfinite(ids).all() and (ids == np.trunc(ids)).all()):
+            raise InputError(
+                f"neighbour ids must be whole numbers, got {ids.dtype} with other values; check "
+                "that ids and similarities are not swapped."
+            )
+    elif ids.dtype.kind not in "iu":
+        raise InputError(f"neighbour ids must be whole numbers, got {ids.dtype}.")
+    with np.errstate(invalid="ignore"):  # beyond int64 it stays out of the range of ids
+        return ids.astype(np.int64)
+
+
+def _check_cosines(values: NDArray[np.float32]) -> None:
+    if values.size and not (abs(values.min()) <= 1 + _ROUNDING >= abs(values.max())):
+        raise InputError(
+            f"the graph's similarities run from {values.min()} to {values.max()}, but cosines lie "
+            "in [−1, 1]; normalise the features, or convert distances to similarities."
+        )
+
+
+def _check_similarities(indices: NDArray[np.int32], similarities: NDArray[np.float32]) -> None:
+    missing = indices == MISSING
+    if np.isnan(similarities).any() or not np.array_equal(missing, np.isneginf(similarities)):
+        raise InputError(
+            "similarities must be numbers, and −inf exactly where the neighbour id is −1; "
+            "NeighborGraph.from_candidates sets them so."
+        )
+    if ((abs(similarities) > 1) & ~missing).any():
+        raise InputError(
+            "a neighbour graph holds cosine similarities in [−1, 1]; "
+            "NeighborGraph.from_candidates clips what rounding adds."
+        )
+
+
+def _check_order(indices: NDArray[np.int32], similarities: NDArray[np.float32]) -> None:
+    nearer, farther = similarities[:, :-1], similarities[:, 1:]
+    is_present = indices[:, 1:] != MISSING
+    is_wrong_tie = (nearer == farther) & (indices[:, :-1] > indices[:, 1:]) & is_present
+    if (nearer < farther).any() or is_wrong_tie.any():
+        raise InputError(
+            "a neighbour graph lists the nearest neighbour first and equally near ones by id; "
+            "NeighborGraph.from_candidates sorts."
+        )
+    for start in range(0, len(indices), _ROW_BLOCK):
+        ids = np.sort(indices[start : start + _ROW_BLOCK], axis=1)
+        if ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != MISSING)).any():
+            raise InputError(
+                "a neighbour graph must not list a neighbour twice; "
+                "NeighborGraph.from_candidates keeps it once."
+            )
+
+
+def check_id_range(ids: np.ndarray, n_instances: int) -> None:
+    """Raise `InputError` unless all ids lie in 0 … N − 1 or are `MISSING`."""
     if ids.size and (ids.min() < MISSING or ids.max() >= n_instances):
         bad = ids.min() if ids.min() < MISSING else ids.max()
         raise InputError(

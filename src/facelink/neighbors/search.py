@@ -18,7 +18,11 @@ AUTO_EXACT_LIMIT = 100_000
 _N_SPARE_CANDIDATES = 8
 """Candidates beyond k: room for the instance itself and for ties at the k-th place."""
 
+_ROUNDING = np.float32(1e-5)
+"""More than float32 products of unit vectors differ by the order of their terms."""
+
 _QUERY_BLOCK = 16_384
+_TIE_BLOCK = 64
 _RECALL_SAMPLE = 1_000
 _HNSW_LINKS = 32
 _FIRST_PROBES = 16
@@ -53,19 +57,22 @@ def find_neighbors(
         IVF searches twice as many cells until the recall on the sample
         reaches this share, in (0, 1].
     seed
-        Seeds the sample that measures the recall of approximate methods.
+        Seeds the sample that measures the recall of approximate methods. A
+        repeated call gives the same graph; ``"hnsw"`` only on one thread, as
+        several link the navigable graph in the order they get to it.
 
     Returns
     -------
     NeighborGraph
         With the method used and, if approximate, its measured recall: the
-        share of the true k nearest neighbours of 1,000 random instances that
-        were found.
+        share of the k nearest neighbours of 1,000 random instances that were
+        found, an equally near one counting as found.
 
     Raises
     ------
     InputError
-        For an unknown method, or k outside 1 … N − 1.
+        For an unknown method, k outside 1 … N − 1, or a recall target outside
+        (0, 1].
     """
     n = len(features)
     _check_request(n, n_neighbors, method)
@@ -74,17 +81,17 @@ def find_neighbors(
     if method == "auto":
         method = "exact" if n <= AUTO_EXACT_LIMIT else "ivf"
     features = np.ascontiguousarray(features, dtype=np.float32)
+    everyone = np.arange(n)
     if method == "exact":
-        return _search(_flat_index(features), features, n_neighbors, method)
+        return NeighborGraph(*_search_exactly(features, everyone, n_neighbors), method=method)
     sample = _RecallSample.draw(features, n_neighbors, seed)
     if method == "ivf":
-        index = _ivf_index(features)
-        _probe_until(index, features, sample, recall_target)
+        index = _ivf_index(features, sample, recall_target)
     else:
         index = _hnsw_index(features, n_neighbors)
-    graph = _search(index, features, n_neighbors, method)
-    recall = sample.recall(graph.indices[sample.instances])
-    return NeighborGraph(graph.indices, graph.similarities, method=method, recall=recall)
+    indices, similarities, _ = _search(index, features, everyone, n_neighbors)
+    recall = sample.recall(similarities[sample.instances])
+    return NeighborGraph(indices, similarities, method=method, recall=recall)
 
 
 def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
@@ -103,18 +110,21 @@ def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
         )
 
 
-def _flat_index(features: NDArray[np.float32]) -> faiss.Index:
-    index = faiss.IndexFlatIP(features.shape[1])
-    index.add(features)
-    return index
-
-
-def _ivf_index(features: NDArray[np.float32]) -> faiss.Index:
+def _ivf_index(
+    features: NDArray[np.float32], sample: "_RecallSample", recall_target: float
+) -> faiss.Index:
+    """Index that searches as many cells as the sample needs to reach the recall."""
     n, dim = features.shape
     n_cells = max(1, min(int(4 * np.sqrt(n)), n // _LEAST_FACES_PER_CELL))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, n_cells, faiss.METRIC_INNER_PRODUCT)
     index.train(features)
     index.add(features)
+    index.nprobe = min(n_cells, _FIRST_PROBES)
+    while index.nprobe < n_cells:
+        _, similarities, _ = _search(index, features, sample.instances, sample.n_neighbors)
+        if sample.recall(similarities) >= recall_target:
+            break
+        index.nprobe = min(n_cells, 2 * index.nprobe)
     return index
 
 
@@ -128,82 +138,68 @@ def _hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
 
 @dataclass(frozen=True, eq=False)
 class _RecallSample:
-    """Some instances with their true nearest neighbours, by exact search."""
+    """Some instances, (S,), with their true k nearest neighbours' least similarity, (S,)."""
 
     instances: NDArray[np.int64]
-    true_ids: NDArray[np.int64]
+    least_similarities: NDArray[np.float32]
+    n_neighbors: int
 
     @classmethod
-    def draw(
-        cls, features: NDArray[np.float32], n_neighbors: int, seed: int
-    ) -> "_RecallSample":
+    def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> "_RecallSample":
         n = len(features)
         random = np.random.default_rng(seed)
         instances = random.choice(n, size=min(n, _RECALL_SAMPLE), replace=False)
-        _, found = _flat_index(features).search(features[instances], n_neighbors + 1)
-        return cls(instances, _without_self(instances, found))
+        _, similarities = _search_exactly(features, instances, n_neighbors)
+        return cls(instances, similarities[:, -1], n_neighbors)
 
-    def recall(self, ids: NDArray[np.integer]) -> float:
-        """Share of the true neighbours that stand among `ids`, row by row."""
-        pairs = zip(self.true_ids, ids, strict=True)
-        n_found = sum(np.isin(true, row).sum() for true, row in pairs)
-        return float(n_found / self.true_ids.size)
+    def recall(self, similarities: NDArray[np.float32]) -> float:
+        """Share of the found similarities (S, k) that reach the true k nearest neighbours'."""
+        return float((similarities >= self.least_similarities[:, None]).mean())
 
 
-def _without_self(instances: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Drop the instance itself from each row of ids, or the last id where it is not there."""
-    order = np.argsort(ids == instances[:, None], axis=1, kind="stable")
-    return np.take_along_axis(ids, order, axis=1)[:, :-1]
+_Found = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
-def _probe_until(
-    index: faiss.IndexIVFFlat,
-    features: NDArray[np.float32],
-    sample: _RecallSample,
-    recall_target: float,
-) -> None:
-    """Double the number of cells searched until the sample's recall reaches the target."""
-    index.nprobe = min(index.nlist, _FIRST_PROBES)
-    n_columns = sample.true_ids.shape[1] + 1
-    while index.nprobe < index.nlist:
-        _, found = index.search(features[sample.instances], n_columns)
-        if sample.recall(_without_self(sample.instances, found)) >= recall_target:
-            return
-        index.nprobe = min(index.nlist, 2 * index.nprobe)
+def _search_exactly(
+    features: NDArray[np.float32], instances: NDArray[np.int64], n_neighbors: int
+) -> _Found:
+    """Find the true k nearest neighbours of some instances: ids and similarities, (S, k)."""
+    index = faiss.IndexFlatIP(features.shape[1])
+    index.add(features)
+    indices, similarities, is_cut_in_tie = _search(index, features, instances, n_neighbors)
+    tied = np.flatnonzero(is_cut_in_tie)
+    for start in range(0, len(tied), _TIE_BLOCK):
+        rows = tied[start : start + _TIE_BLOCK]
+        products = features[instances[rows]] @ features.T
+        is_near = products >= similarities[rows, -1:] - _ROUNDING
+        for row, near in zip(rows, is_near, strict=True):
+            one = slice(row, row + 1)
+            candidates = np.flatnonzero(near)[None, :]
+            _order_candidates(features, instances[one], candidates, indices[one], similarities[one])
+    return indices, similarities
 
 
 def _search(
-    index: faiss.Index, features: NDArray[np.float32], n_neighbors: int, method: str
-) -> NeighborGraph:
-    n = len(features)
-    n_candidates = min(n, n_neighbors + 1 + _N_SPARE_CANDIDATES)
-    indices = np.empty((n, n_neighbors), dtype=np.int32)
-    similarities = np.empty((n, n_neighbors), dtype=np.float32)
-    for start in range(0, n, _QUERY_BLOCK):
-        stop = min(n, start + _QUERY_BLOCK)
-        _, candidates = index.search(features[start:stop], n_candidates)
-        is_cut_in_tie = _order_candidates(
-            features, start, candidates, indices[start:stop], similarities[start:stop]
+    index: faiss.Index,
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    n_neighbors: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Order the index's candidates: ids and similarities, (S, k), and where others may tie."""
+    n_candidates = min(len(features), n_neighbors + 1 + _N_SPARE_CANDIDATES)
+    indices = np.empty((len(instances), n_neighbors), dtype=np.int32)
+    similarities = np.empty(indices.shape, dtype=np.float32)
+    is_cut_in_tie = np.zeros(len(instances), dtype=np.bool_)
+    for start in range(0, len(instances), _QUERY_BLOCK):
+        block = slice(start, start + _QUERY_BLOCK)
+        _, candidates = index.search(features[instances[block]], n_candidates)
+        is_cut_in_tie[block] = _order_candidates(
+            features, instances[block], candidates, indices[block], similarities[block]
         )
-        if method == "exact" and n_candidates < n:
-            for row in start + np.flatnonzero(is_cut_in_tie):
-                _order_candidates(
-                    features,
-                    row,
-                    _all_near(features, row, similarities[row, -1]),
-                    indices[row : row + 1],
-                    similarities[row : row + 1],
-                )
-    return NeighborGraph(indices, similarities, method=method)
+    return indices, similarities, is_cut_in_tie & (n_candidates < len(features))
 
 
-def _all_near(features: NDArray[np.float32], row: int, least: np.float32) -> NDArray[np.int64]:
-    """All instances within rounding of at least this similarity to `row`, as candidates (1, C)."""
-    rounding = np.float32(1e-5)
-    return np.flatnonzero(features @ features[row] >= least - rounding)[None, :]
-
-
-@njit(fastmath={"reassoc", "contract", "nsz"}, cache=True, inline="never")  # type: ignore[misc]
+@njit(fastmath={"reassoc", "contract", "nsz"}, cache=True, inline="never")
 def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float32:
     total = np.float32(0.0)
     for column in range(first.shape[0]):
@@ -211,27 +207,28 @@ def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float
     return min(np.float32(1.0), max(np.float32(-1.0), total))
 
 
-@njit(parallel=True, nogil=True, cache=True)  # type: ignore[misc]
+@njit(parallel=True, nogil=True, cache=True)
 def _order_candidates(
     features: NDArray[np.float32],
-    first_row: int,
+    instances: NDArray[np.int64],
     candidates: NDArray[np.int64],
     indices: NDArray[np.int32],
     similarities: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Fill the k best of each row's candidates; return where a tie runs past the candidates."""
+    """Fill the k best of each row's candidates; return where others may be as near as the last."""
     n_rows, n_candidates = candidates.shape
     k = indices.shape[1]
     is_cut_in_tie = np.zeros(n_rows, dtype=np.bool_)
     for row in prange(n_rows):
+        instance = instances[row]
         ids = np.empty(n_candidates, dtype=np.int32)
         values = np.empty(n_candidates, dtype=np.float32)
         n_kept = 0
         for column in range(n_candidates):
             candidate = candidates[row, column]
-            if candidate < 0 or candidate == first_row + row:
+            if candidate < 0 or candidate == instance:
                 continue
-            value = _cosine(features[first_row + row], features[candidate])
+            value = _cosine(features[instance], features[candidate])
             place = n_kept
             while place > 0 and (
                 values[place - 1] < value
@@ -248,6 +245,5 @@ def _order_candidates(
             else:
                 indices[row, column] = MISSING
                 similarities[row, column] = -np.inf
-        is_cut_in_tie[row] = n_kept > k and values[n_kept - 1] == values[k - 1]
+        is_cut_in_tie[row] = n_kept > k and values[n_kept - 1] >= values[k - 1] - _ROUNDING
     return is_cut_in_tie
-

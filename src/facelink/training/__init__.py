@@ -1,1 +1,1 @@
-"""Training of link models on labelled feature sets."""
+"""Training: labelled face sets -> a `LinkGCN` in a folder."""

@@ -1,0 +1,426 @@
+"""Stage 1: face features, from a file or an array to L2-normalised float32 rows.
+
+The readers of ``.npy`` and ``.npz`` arrays that labels and neighbour graphs share
+stand here too. They trust no header: an array is read only if the file can hold
+what its header claims, and pickled objects are never loaded.
+"""
+
+import contextlib
+import math
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+from numpy.typing import ArrayLike, NDArray
+from safetensors import safe_open
+from safetensors.numpy import save as serialize_arrays
+
+from facelink.errors import FacelinkError, InputError
+from facelink.files import existing_file, written_beside
+
+UNIT_NORM_TOLERANCE = 1e-6
+"""Rows whose norm is this close to 1 count as normalised: rounding a unit vector to float32 moves
+its norm by less than 1e-7, and norms summed in float32 are off by a few 1e-7."""
+
+_BLOCK_VALUES = 1 << 20  # values normalised at a time, 8 MiB as float64
+_MAX_DEFLATE_RATIO = 1032  # deflate spends at least 2 bits on each run of 258 bytes
+
+
+def load_features(
+    path: Path | str, *, dim: int | None = None, n_instances: int | None = None
+) -> NDArray[np.float32]:
+    """Read face features from a file and L2-normalise them.
+
+    Parameters
+    ----------
+    path
+        Read by its suffix:
+
+        - ``.npy``: float16, float32 or float64 (N, D), memory-mapped;
+        - ``.npz``, ``.safetensors``: the array ``features``, or else the only
+          two-dimensional array of floats;
+        - ``.bin``: row-major little-endian float32 without a header,
+          memory-mapped; needs `dim` or `n_instances`;
+        - ``.parquet``: the column of lists of floats ``features`` or
+          ``embedding``, or else the only one.
+    dim
+        Width D. Compared with what the file says, where it says so.
+    n_instances
+        Number of rows N, likewise.
+
+    Returns
+    -------
+    float32 (N, D)
+        Rows of norm 1. Still a read-only memory map if the file is mapped and
+        holds normalised float32 rows.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, truncated or of an unknown kind, holds
+        pickled objects or no features, disagrees with `dim` or `n_instances`,
+        or if `normalize_features` refuses its values.
+    """
+    suffix = known_suffix(path, (*_READERS, ".bin"), "features")
+    path = existing_file(path, "features")
+    for name, count in (("dim", dim), ("n_instances", n_instances)):
+        if count is not None and count < 1:
+            raise InputError(f"{name}={count}; it must be at least 1.")
+    stored = _read_bin(path, dim, n_instances) if suffix == ".bin" else _READERS[suffix](path)
+    for axis, what, expected in ((0, "rows", n_instances), (1, "dimensions", dim)):
+        if stored.ndim == 2 and expected is not None and stored.shape[axis] != expected:
+            raise InputError(
+                f"features {path}: {stored.shape[axis]} {what}, but {expected} expected; the file "
+                "is truncated or belongs to other data."
+            )
+    return normalize_features(stored, name=f"features {path}")
+
+
+def normalize_features(features: ArrayLike, *, name: str = "features") -> NDArray[np.float32]:
+    """Scale every row to Euclidean norm 1, block by block.
+
+    Parameters
+    ----------
+    features : float16, float32, float64 or integer (N, D)
+        Any array-like, read-only memory maps included. Rows may be so long or
+        short that their squares leave the range of their type.
+    name
+        What messages call them.
+
+    Returns
+    -------
+    float32 (N, D)
+        C-contiguous. `features` itself, uncopied, if it is a C-contiguous
+        float32 array whose rows all have norm 1 within `UNIT_NORM_TOLERANCE`.
+
+    Raises
+    ------
+    InputError
+        If there are no rows or columns, the array is not two-dimensional or
+        not numeric, a value is NaN or infinite, or a row is all zeros.
+
+    Examples
+    --------
+    >>> normalize_features([[3.0, 4.0]])
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    array = _as_matrix(features, name)
+    n_rows = max(1, _BLOCK_VALUES // array.shape[1])
+    blocks = [slice(start, start + n_rows) for start in range(0, len(array), n_rows)]
+    if (
+        array.dtype == np.float32
+        and array.flags.c_contiguous
+        and all(_has_unit_rows(array[block]) for block in blocks)
+    ):
+        return array
+    normalized = np.empty(array.shape, dtype=np.float32)
+    for block in blocks:
+        normalized[block] = _unit_rows(array[block], block.start, name)
+    return normalized
+
+
+def save_features(path: Path | str, features: ArrayLike) -> None:
+    """Write features as float32, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        ``.npy``, ``.npz``, ``.bin``, ``.safetensors`` or ``.parquet``.
+    features : (N, D)
+        Written as they are, normalised or not.
+
+    Raises
+    ------
+    InputError
+        For an unknown suffix, or features that are not a numeric matrix.
+    OutputError
+        If the file cannot be written; what stood under `path` is unchanged.
+    """
+    write = _WRITERS[known_suffix(path, _WRITERS, "features")]
+    array = np.ascontiguousarray(_as_matrix(features, "features"), dtype=np.float32)
+    with written_beside(path) as temporary:
+        write(temporary, array)
+
+
+def _as_matrix(features: ArrayLike, name: str) -> NDArray[Any]:
+    """Return a numeric array (N, D) with N, D ≥ 1; arrays and memory maps as they are."""
+    try:
+        array = features if isinstance(features, np.memmap) else np.asarray(features)
+    except ValueError as error:
+        raise InputError(f"{name}: rows of different lengths ({error}).") from error
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{name}: values of type {array.dtype}; give float16, float32 or float64.")
+    if array.ndim != 2:
+        raise InputError(
+            f"{name}: shape {array.shape}, expected (N, D), one row per face; a single face is "
+            "features.reshape(1, -1)."
+        )
+    if 0 in array.shape:
+        raise InputError(f"{name}: shape {array.shape}; at least one row and one column needed.")
+    return array
+
+
+def _has_unit_rows(block: NDArray[np.float32]) -> bool:
+    with np.errstate(invalid="ignore"):
+        norms = np.sqrt(np.einsum("nd,nd->n", block, block, dtype=np.float64))
+    return bool((np.abs(norms - 1) <= UNIT_NORM_TOLERANCE).all())
+
+
+def _unit_rows(block: NDArray[Any], first_row: int, name: str) -> NDArray[np.float64]:
+    """Normalise rows in float64; dividing by the largest value first keeps squares in range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = block.astype(np.float64)
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    unusable = np.flatnonzero(~np.isfinite(largest) | (largest == 0))
+    if len(unusable):
+        row = unusable[0]
+        if largest[row] == 0:
+            raise InputError(
+                f"{name}: row {first_row + row} is all zeros, which has no direction; drop that "
+                "face or compute its features again."
+            )
+        column = np.flatnonzero(~np.isfinite(values[row]))[0]
+        raise InputError(
+            f"{name}: row {first_row + row} holds {values[row, column]} in column {column}; values "
+            "must be finite, without NaN or inf. Drop that face or compute its features again."
+        )
+    values /= largest
+    values /= np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+    return values
+
+
+def known_suffix(path: Path | str, known: Iterable[str], what: str) -> str:
+    """Return the suffix of `path` in lower case, or say which ones are known."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        raise InputError(
+            f"{what} {path}: unknown kind of file {suffix!r}; choose one of {', '.join(known)}."
+        )
+    return suffix
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str, kind: str) -> Iterator[None]:
+    """Turn whatever a parser raises over a damaged file into an `InputError`.
+
+    Every exception is caught: fed with arbitrary bytes, parsers raise nearly all of them.
+    """
+    try:
+        yield
+    except FacelinkError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(
+            f"{what} {path}: not a readable {kind} file ({reason}). It may be truncated or of "
+            "another kind; write it again."
+        ) from error
+
+
+def only_name(names: Iterable[str], preferred: Iterable[str], where: str, needed: str) -> str:
+    """Return the only one of `names`, or the only one among them that is `preferred`.
+
+    Parameters
+    ----------
+    names
+        Arrays or columns of a file that would do.
+    preferred
+        Names that decide if there are several.
+    where, needed
+        The file and what it should hold, for the message.
+
+    Raises
+    ------
+    InputError
+        If there is no such name, or several.
+    """
+    found = list(names)
+    chosen = [name for name in found if name in preferred] or found
+    if not chosen:
+        raise InputError(f"{where}: no {needed}.")
+    if len(chosen) > 1:
+        raise InputError(
+            f"{where}: {', '.join(map(repr, chosen))} could each be the {needed}; keep one of "
+            f"them, or call one {' or '.join(map(repr, preferred))}."
+        )
+    return chosen[0]
+
+
+class ArrayHeader(NamedTuple):
+    """What the header of a ``.npy`` array claims about the data behind it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool
+    offset: int
+
+    @classmethod
+    def read(cls, stream: IO[bytes]) -> "ArrayHeader":
+        """Parse the header at the start of `stream`, leaving the stream behind it."""
+        version = np.lib.format.read_magic(stream)
+        parse = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, is_fortran, dtype = parse(stream)
+        return cls(shape, dtype, is_fortran, stream.tell())
+
+    def check(self, n_bytes: int, where: str) -> None:
+        """Raise `InputError` unless plain values of this shape fit into `n_bytes` bytes."""
+        if self.dtype.hasobject:
+            raise InputError(
+                f"{where}: holds pickled Python objects, which are never loaded because they can "
+                "run code; save it again as a plain array of numbers of one shape."
+            )
+        claimed = self.offset + math.prod(self.shape) * self.dtype.itemsize
+        if any(length < 0 for length in self.shape) or claimed > n_bytes:
+            raise InputError(
+                f"{where}: the header claims {self.dtype} {self.shape}, {claimed} bytes, but there "
+                f"are {n_bytes}; it is truncated, write it again."
+            )
+
+
+def read_npy(path: Path | str, what: str) -> NDArray[Any]:
+    """Memory-map a ``.npy`` file; `InputError` if it is truncated, pickled or no such file."""
+    path = existing_file(path, what)
+    with reading(path, what, ".npy"):
+        with path.open("rb") as stream:
+            header = ArrayHeader.read(stream)
+        header.check(path.stat().st_size, f"{what} {path}")
+        return np.memmap(
+            path,
+            dtype=header.dtype,
+            mode="r",
+            offset=header.offset,
+            shape=header.shape,
+            order="F" if header.is_fortran else "C",
+        )
+
+
+def npz_headers(path: Path | str, what: str) -> dict[str, ArrayHeader]:
+    """Return name and header of every array of a ``.npz`` file, without reading the arrays."""
+    path = existing_file(path, what)
+    headers = {}
+    with reading(path, what, ".npz"), zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if member.endswith(".npy"):
+                with archive.open(member) as stream:
+                    headers[member.removesuffix(".npy")] = ArrayHeader.read(stream)
+    return headers
+
+
+def read_npz(path: Path | str, what: str, name: str) -> NDArray[Any]:
+    """Read one array of a ``.npz`` file; `InputError` if it is truncated or pickled."""
+    path = existing_file(path, what)
+    with reading(path, what, ".npz"), zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+        is_stored = member.compress_type == zipfile.ZIP_STORED
+        n_packed = min(member.compress_size, path.stat().st_size)
+        n_bytes = min(member.file_size, n_packed * (1 if is_stored else _MAX_DEFLATE_RATIO))
+        with archive.open(member) as stream:
+            ArrayHeader.read(stream).check(n_bytes, f"{what} {path}, array {name!r}")
+        with archive.open(member) as stream:
+            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _read_npz(path: Path) -> NDArray[Any]:
+    matrices = [
+        name
+        for name, header in npz_headers(path, "features").items()
+        if name == "features" or (len(header.shape) == 2 and header.dtype.kind == "f")
+    ]
+    name = only_name(matrices, ["features"], f"features {path}", "two-dimensional array of floats")
+    return read_npz(path, "features", name)
+
+
+def _read_safetensors(path: Path) -> NDArray[Any]:
+    with reading(path, "features", ".safetensors"), safe_open(path, framework="np") as stored:
+        slices = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118
+        matrices = [
+            name
+            for name, array in slices.items()
+            if name == "features"
+            or (len(array.get_shape()) == 2 and array.get_dtype() in ("F16", "F32", "F64"))
+        ]
+        needed = "two-dimensional array of F16, F32 or F64"
+        array: NDArray[Any] = stored.get_tensor(
+            only_name(matrices, ["features"], f"features {path}", needed)
+        )
+    return array
+
+
+def _read_bin(path: Path, dim: int | None, n_instances: int | None) -> NDArray[Any]:
+    known = dim or n_instances
+    if known is None:
+        raise InputError(
+            f"features {path}: a .bin file does not store its width; give the dimension D (--dim) "
+            "or the number of faces N (labels give it)."
+        )
+    size = path.stat().st_size
+    other, rest = divmod(size, 4 * known)
+    if rest:
+        raise InputError(
+            f"features {path}: {size} bytes are not a multiple of {4 * known}, the bytes of "
+            f"{known} float32 {'per face' if dim else 'per dimension'}; the file is truncated or "
+            f"{'dim' if dim else 'n_instances'}={known} is wrong."
+        )
+    shape = (other, known) if dim else (known, other)
+    with reading(path, "features", ".bin"):
+        return np.memmap(path, dtype="<f4", mode="r", shape=shape)
+
+
+def _read_parquet(path: Path) -> NDArray[Any]:
+    with reading(path, "features", "Parquet"), pyarrow.parquet.ParquetFile(path) as stored:
+        lists = [field.name for field in stored.schema_arrow if _is_list_of_floats(field.type)]
+        needed = "column that holds one list of floats per face"
+        name = only_name(lists, ["features", "embedding"], f"features {path}", needed)
+        column = stored.read(columns=[name])[name]
+        is_missing = column.is_null().to_numpy()
+        lengths = pa.compute.list_value_length(column).to_numpy()
+        values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    if not len(lengths):
+        return np.empty((0, 0), dtype=np.float32)
+    for row in np.flatnonzero(is_missing | (lengths != lengths[0]))[:1]:
+        held = (
+            "no list" if is_missing[row] else f"{lengths[row]:.0f} values, row 0 {lengths[0]:.0f}"
+        )
+        raise InputError(
+            f"features {path}: in column {name!r} row {row} holds {held}; all rows need lists of "
+            "one length. Drop that face or compute its features again."
+        )
+    return np.concatenate(values).reshape(len(lengths), lengths[0])
+
+
+def _is_list_of_floats(kind: Any) -> bool:
+    is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(check(kind) for check in is_list) and bool(pa.types.is_floating(kind.value_type))
+
+
+def _write_parquet(path: Path, features: NDArray[np.float32]) -> None:
+    flat = pa.array(features.reshape(-1))
+    column = pa.FixedSizeListArray.from_arrays(flat, features.shape[1])
+    pyarrow.parquet.write_table(pa.table({"features": column}), path)
+
+
+_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    ".npy": lambda path: read_npy(path, "features"),
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+    ".parquet": _read_parquet,
+}
+
+_WRITERS: dict[str, Callable[[Path, NDArray[np.float32]], object]] = {
+    ".npy": lambda path, features: np.save(path, features, allow_pickle=False),
+    ".npz": lambda path, features: np.savez(path, features=features),
+    ".bin": lambda path, features: features.astype("<f4").tofile(path),
+    ".safetensors": lambda path, features: path.write_bytes(
+        serialize_arrays({"features": features})
+    ),
+    ".parquet": _write_parquet,
+}

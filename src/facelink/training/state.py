@@ -1,0 +1,160 @@
+"""The saved state of a training run, from which it goes on after a kill.
+
+A state is a safetensors file: tensors of the model and of the optimizer, and
+the run's progress as metadata. Nothing is pickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from facelink.errors import InputError
+from facelink.files import load_arrays, save_arrays
+from facelink.models.link_gcn import LinkGCNConfig
+from facelink.training.face_sets import FaceSet
+from facelink.training.settings import TrainingSettings
+from facelink.training.validation import ValidationScores
+
+_FORMAT = "facelink.training"
+
+
+@dataclass(frozen=True)
+class EpochScores:
+    """Mean training loss of an epoch's pivots and the validation after it."""
+
+    train_loss: float
+    validation: ValidationScores
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    n_rounds
+        Rounds done.
+    pivots_done
+        Pivots trained on since the run began.
+    epoch_loss, epoch_pivots
+        Sum of the losses of the epoch's pivots so far, and their number.
+    history
+        Scores of each epoch done.
+    """
+
+    n_rounds: int = 0
+    pivots_done: int = 0
+    epoch_loss: float = 0.0
+    epoch_pivots: int = 0
+    history: list[EpochScores] = field(default_factory=list)
+
+    def count(self, loss: float, n_pivots: int) -> None:
+        """Add a step."""
+        self.pivots_done += n_pivots
+        self.epoch_pivots += n_pivots
+        self.epoch_loss += loss * n_pivots
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the epoch's pivots so far."""
+        return self.epoch_loss / max(1, self.epoch_pivots)
+
+    def end_epoch(self, scores: EpochScores) -> None:
+        """Keep the epoch's scores and begin the next one."""
+        self.history.append(scores)
+        self.epoch_loss, self.epoch_pivots = 0.0, 0
+
+    @property
+    def best_epoch(self) -> int:
+        """Number, from 1, of the epoch with the best validation clustering."""
+        scores = [
+            (epoch.validation.bcubed_f, epoch.validation.average_precision)
+            for epoch in self.history
+        ]
+        return scores.index(max(scores)) + 1
+
+
+def fingerprint(
+    config: LinkGCNConfig,
+    settings: TrainingSettings,
+    face_sets: Sequence[FaceSet],
+    validation_sets: Sequence[FaceSet],
+) -> dict[str, Any]:
+    """What a run depends on; a state belongs to the run whose fingerprint it holds."""
+    return {
+        "config": config.as_dict(),
+        "settings": asdict(settings),
+        "training": [_digest(faces) for faces in face_sets],
+        "validation": [_digest(faces) for faces in validation_sets],
+    }
+
+
+def _digest(faces: FaceSet) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(faces.labels).tobytes())
+    digest.update(np.ascontiguousarray(faces.features).data)
+    return f"{faces.name}: {len(faces)} faces, sha256 {digest.hexdigest()[:16]}"
+
+
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    run: dict[str, Any],
+) -> None:
+    """Write everything that the rest of the run depends on, whole or not at all."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+    save_arrays(path, arrays, {"format": _FORMAT, "run": run, "progress": asdict(progress)})
+
+
+def restore_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, run: dict[str, Any]
+) -> Progress:
+    """Put a saved state into the model and the optimizer; return its progress.
+
+    Raises
+    ------
+    InputError
+        If the file is not a training state, or one of another run; the message
+        names what differs.
+    """
+    arrays, metadata = load_arrays(path, "training state")
+    if metadata.get("format") != _FORMAT:
+        raise InputError(f"training state {path}: not a training state; train without --resume.")
+    _check_same_run(path, metadata["run"], json.loads(json.dumps(run)))
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    model.load_state_dict(
+        {name[6:]: value for name, value in tensors.items() if name.startswith("model.")}
+    )
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        kind, *rest = name.split(".")
+        if kind == "optimizer":
+            state.setdefault(int(rest[0]), {})[rest[1]] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    values = metadata["progress"]
+    history = [
+        EpochScores(epoch["train_loss"], ValidationScores.from_dict(epoch["validation"]))
+        for epoch in values.pop("history")
+    ]
+    return Progress(**values, history=history)
+
+
+def _check_same_run(path: Path, stored: dict[str, Any], run: dict[str, Any]) -> None:
+    for part in run:
+        if stored.get(part) != run[part]:
+            raise InputError(
+                f"training state {path}: its {part} is {stored.get(part)}, this run's is "
+                f"{run[part]}; resume with the same data and settings, or train into another "
+                "folder."
+            )

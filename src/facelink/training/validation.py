@@ -1,0 +1,219 @@
+"""Validation in several size regimes, beside what plain cosine similarity reaches."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from facelink.link_prediction import combine_directions, predict_likelihoods
+from facelink.links import Links
+from facelink.merging.merge import merge_links
+from facelink.metrics import bcubed_scores
+from facelink.models.link_gcn import LinkGCN
+from facelink.neighbors.graph import MISSING
+from facelink.subgraphs import SubgraphSettings
+from facelink.training.face_sets import (
+    Collection,
+    FaceSet,
+    cap_sizes,
+    limit_faces,
+    merge_face_sets,
+    power_law_sizes,
+)
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""Merge thresholds that validation compares."""
+
+_MAX_FACES = 4_000
+"""Faces of a validation collection: whole people, so that the regime stays as it is."""
+
+_CAPPED_SIZE = 5
+_LONG_TAIL_EXPONENT = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationRegime:
+    """Held-out people in one distribution of cluster sizes.
+
+    Parameters
+    ----------
+    name : str
+        Set and regime, as ``"pins / natural"``.
+    collection
+        The faces and their neighbours.
+    cosine_average_precision : float
+        What plain cosine similarity reaches on the same links, in [0, 1].
+    """
+
+    name: str
+    collection: Collection
+    cosine_average_precision: float
+
+
+@dataclass(frozen=True)
+class RegimeScores:
+    """How well a model does in one regime; all but `loss` lie in [0, 1].
+
+    Precision and recall of links are those at a likelihood of 0.5; `bcubed_f`
+    is that of the clustering at the threshold that is best over all regimes.
+    """
+
+    regime: str
+    loss: float
+    link_precision: float
+    link_recall: float
+    average_precision: float
+    cosine_average_precision: float
+    bcubed_f: float
+
+
+@dataclass(frozen=True)
+class ValidationScores:
+    """Scores of every regime and the merge threshold that is best on their average."""
+
+    regimes: tuple[RegimeScores, ...]
+    threshold: float
+
+    @property
+    def average_precision(self) -> float:
+        """Mean over regimes."""
+        return float(np.mean([scores.average_precision for scores in self.regimes]))
+
+    @property
+    def cosine_average_precision(self) -> float:
+        """Mean over regimes."""
+        return float(np.mean([scores.cosine_average_precision for scores in self.regimes]))
+
+    @property
+    def bcubed_f(self) -> float:
+        """Mean over regimes."""
+        return float(np.mean([scores.bcubed_f for scores in self.regimes]))
+
+    @property
+    def worse_than_cosine(self) -> tuple[str, ...]:
+        """Regimes in which plain cosine similarity ranks links better than the model."""
+        return tuple(
+            scores.regime
+            for scores in self.regimes
+            if scores.average_precision < scores.cosine_average_precision
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ValidationScores":
+        """Read the JSON form."""
+        regimes = tuple(RegimeScores(**scores) for scores in values["regimes"])
+        return cls(regimes, values["threshold"])
+
+
+def validation_regimes(
+    face_sets: Sequence[FaceSet], subgraphs: SubgraphSettings, seed: int
+) -> list[ValidationRegime]:
+    """Make the regimes: each set as it is, capped and long-tailed, and all sets mixed.
+
+    A regime without two linked neighbours, or without two that are not linked,
+    measures nothing and is left out.
+    """
+    random = np.random.default_rng(seed)
+    regimes = []
+    for faces in face_sets:
+        n_people = len(np.unique(faces.labels))
+        long_tail = power_law_sizes(n_people, _LONG_TAIL_EXPONENT, random)
+        regimes += [
+            faces.take(np.arange(len(faces)), f"{faces.name} / natural"),
+            _named(cap_sizes(faces, np.full(n_people, _CAPPED_SIZE), random), "capped", faces),
+            _named(cap_sizes(faces, long_tail, random), "long tail", faces),
+        ]
+    if len(face_sets) > 1:
+        regimes.append(merge_face_sets(face_sets, "all sets / mixed"))
+    limited = (limit_faces(faces, _MAX_FACES, random) for faces in regimes)
+    made = (_regime(faces, subgraphs) for faces in limited if len(faces) > 2)
+    return [regime for regime in made if regime is not None]
+
+
+def _named(drawn: FaceSet, regime: str, source: FaceSet) -> FaceSet:
+    return FaceSet(f"{source.name} / {regime}", drawn.features, drawn.labels)
+
+
+def _regime(faces: FaceSet, subgraphs: SubgraphSettings) -> ValidationRegime | None:
+    collection = Collection.of(faces, subgraphs)
+    neighbors = _judged(collection)
+    is_present = neighbors != MISSING
+    is_linked = _is_linked(collection)[is_present]
+    if is_linked.all() or not is_linked.any():
+        return None
+    similarities = collection.graph.similarities[:, : neighbors.shape[1]][is_present]
+    return ValidationRegime(
+        faces.name, collection, float(average_precision_score(is_linked, similarities))
+    )
+
+
+def _judged(collection: Collection) -> NDArray[np.int32]:
+    return collection.graph.indices[:, : collection.subgraphs.k_at_hop[0]]
+
+
+def _is_linked(collection: Collection) -> NDArray[np.bool_]:
+    return collection.is_linked(np.arange(len(collection.faces))[:, None], _judged(collection))
+
+
+def validate(model: LinkGCN, regimes: Sequence[ValidationRegime]) -> ValidationScores:
+    """Judge the links of every regime and cluster it at each threshold.
+
+    The clustering is `merge_links` with its defaults, the way the model will
+    be used.
+    """
+    likelihoods = [
+        predict_likelihoods(
+            model, regime.collection.faces.features, regime.collection.graph,
+            regime.collection.subgraphs,
+        )
+        for regime in regimes
+    ]  # fmt: skip
+    links = [
+        combine_directions(regime.collection.graph, judged)
+        for regime, judged in zip(regimes, likelihoods, strict=True)
+    ]
+    bcubed = np.array(
+        [
+            [_bcubed_f(link, regime, threshold) for threshold in THRESHOLDS]
+            for link, regime in zip(links, regimes, strict=True)
+        ]
+    )
+    best = int(bcubed.mean(axis=0).argmax())
+    scores = tuple(
+        _scores(regime, judged, float(at_threshold[best]))
+        for regime, judged, at_threshold in zip(regimes, likelihoods, bcubed, strict=True)
+    )
+    return ValidationScores(scores, THRESHOLDS[best])
+
+
+def _bcubed_f(links: Links, regime: ValidationRegime, threshold: float) -> float:
+    merged = merge_links(links, initial_threshold=threshold)
+    scores = bcubed_scores(regime.collection.faces.labels, merged.labels)
+    return scores.fscore
+
+
+def _scores(
+    regime: ValidationRegime, likelihoods: NDArray[np.float32], bcubed_f: float
+) -> RegimeScores:
+    is_present = ~np.isnan(likelihoods)
+    judged = likelihoods[is_present].astype(np.float64)
+    is_linked = _is_linked(regime.collection)[is_present]
+    is_accepted = judged >= 0.5
+    n_right = int((is_accepted & is_linked).sum())
+    of_truth = np.clip(np.where(is_linked, judged, 1 - judged), 1e-7, 1)
+    return RegimeScores(
+        regime=regime.name,
+        loss=float(-np.log(of_truth).mean()),
+        link_precision=n_right / max(1, int(is_accepted.sum())),
+        link_recall=n_right / max(1, int(is_linked.sum())),
+        average_precision=float(average_precision_score(is_linked, judged)),
+        cosine_average_precision=regime.cosine_average_precision,
+        bcubed_f=bcubed_f,
+    )
