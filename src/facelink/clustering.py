@@ -1,5 +1,6 @@
 """The whole path from features to people: `LinkageClustering.fit` names its stages in order."""
 
+import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,12 +14,14 @@ from facelink.features import normalize_features
 from facelink.link_prediction import (
     CombineDirections,
     Progress,
+    combine_directions,
     predict_links,
     similarity_links,
 )
 from facelink.links import Links
 from facelink.merging.confidence import membership_confidence
 from facelink.merging.merge import MergeMethod, merge_links
+from facelink.merging.result import MergeResult
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import NeighborGraph
@@ -39,8 +42,9 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     model : LinkGCN or path, optional
-        A trained `LinkGCN`, or the folder of one. None: a link's likelihood is
-        (1 + cosine) / 2, the baseline that does not look at context.
+        A trained `LinkGCN`, which stays as it is, or the folder of one. None:
+        a link's likelihood is (1 + cosine) / 2, the baseline that does not
+        look at context.
     k_at_hop : sequence of int, optional
         Neighbours followed at each hop; the first is the number of links that
         are judged for each face. By default those of the model, or 80; the
@@ -62,7 +66,7 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     max_cluster_size : int
         Components above it are cut further (``"bfs"``).
     device : str
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        Where the model runs: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     random_state : int
         Seeds the sample on which an approximate search measures its recall.
 
@@ -78,6 +82,9 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The judged links.
     neighbor_graph_ : NeighborGraph
         The neighbours they connect.
+    merge_result_ : MergeResult
+        The labels with what merging tells about them, such as clusters that
+        it could not cut below `max_cluster_size`.
     n_features_in_ : int
         Width D of the features.
 
@@ -142,23 +149,14 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If features, graph, model and settings do not fit together.
         """
-        X = validate_data(self, X, dtype=(np.float32, np.float64, np.float16), ensure_min_samples=2)
+        X = validate_data(self, X, dtype=(np.float32, np.float64, np.float16))
         features = normalize_features(X)
         model = self._loaded_model()
-        settings = self._subgraph_settings(model, len(features))
-        graph = neighbor_graph
-        if graph is None:
-            graph = find_neighbors(
-                features, settings.n_neighbors, self.neighbor_method, seed=self.random_state
-            )
+        self._check(model, features)
+        settings = subgraph_settings(model, len(features), self.k_at_hop, self.n_edge_neighbors)
+        graph = self._neighbors(features, settings, neighbor_graph)
         links = self._judge(model, features, graph, settings, progress)
-        merged = merge_links(
-            links,
-            self.merge,
-            initial_threshold=self._initial_threshold(model),
-            threshold_step=self.threshold_step,
-            max_cluster_size=self.max_cluster_size,
-        )
+        merged = self._merge(links, model)
         self.neighbor_graph_ = graph
         self.links_ = links
         self.merge_result_ = merged
@@ -171,15 +169,36 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(X, y, **fit_params).labels_
 
     def _loaded_model(self) -> LinkGCN | None:
+        device = choose_device(self.device)
         if self.model is None:
             return None
-        device = choose_device(self.device)
         if isinstance(self.model, LinkGCN):
-            return self.model.to(device)
+            return copy.deepcopy(self.model).to(device)
         return LinkGCN.from_pretrained(self.model, device)
 
-    def _subgraph_settings(self, model: LinkGCN | None, n_instances: int) -> SubgraphSettings:
-        return subgraph_settings(model, n_instances, self.k_at_hop, self.n_edge_neighbors)
+    def _check(self, model: LinkGCN | None, features: NDArray[np.float32]) -> None:
+        """Raise before long work what its last steps would raise: they run on nobody."""
+        if model is not None:
+            model.check_features(features)
+        nobody = NeighborGraph(np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
+        self._merge(combine_directions(nobody, nobody.similarities, self.combine), model)
+
+    def _neighbors(
+        self,
+        features: NDArray[np.float32],
+        settings: SubgraphSettings,
+        given: NeighborGraph | None,
+    ) -> NeighborGraph:
+        if given is None:
+            return find_neighbors(
+                features, settings.n_neighbors, self.neighbor_method, seed=self.random_state
+            )
+        if given.n_instances != len(features):
+            raise InputError(
+                f"the neighbour graph has {given.n_instances} instances but there are "
+                f"{len(features)} features; give the graph that was made from them, or none."
+            )
+        return given
 
     def _judge(
         self,
@@ -195,10 +214,21 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             model, features, graph, settings, combine=self.combine, progress=progress
         )
 
-    def _initial_threshold(self, model: LinkGCN | None) -> float:
-        if self.threshold is not None:
-            return self.threshold
-        return SIMILARITY_THRESHOLD if model is None else model.config.initial_threshold
+    def _merge(self, links: Links, model: LinkGCN | None) -> MergeResult:
+        return merge_links(
+            links,
+            self.merge,
+            initial_threshold=default_threshold(model)
+            if self.threshold is None
+            else self.threshold,
+            threshold_step=self.threshold_step,
+            max_cluster_size=self.max_cluster_size,
+        )
+
+
+def default_threshold(model: LinkGCN | None) -> float:
+    """Likelihood at which merging starts: the model's, or that of plain similarity."""
+    return SIMILARITY_THRESHOLD if model is None else model.config.initial_threshold
 
 
 def subgraph_settings(
@@ -215,10 +245,15 @@ def subgraph_settings(
     Raises
     ------
     InputError
-        If more neighbours are asked for than there are other instances.
+        If there are fewer than 2 instances, or more neighbours are asked for
+        than there are other instances.
     """
+    if n_instances < 2:
+        raise InputError(
+            f"n_samples={n_instances}: links need at least 2 instances; add more features."
+        )
     default = SubgraphSettings() if model is None else model.config.subgraphs
-    default = default.limited_to(max(1, n_instances - 1))
+    default = default.limited_to(n_instances - 1)
     settings = SubgraphSettings(
         default.k_at_hop if k_at_hop is None else k_at_hop,
         default.n_edge_neighbors if n_edge_neighbors is None else n_edge_neighbors,

@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from facelink.errors import InputError
 
 _BLOCK = 65_536
+"""Faces made at a time."""
+
+_JUNK_PERSON, _JUNK_SPREAD = 0.35, 0.7
+"""Lengths of a junk face's person and deviation, beside 1 for the direction of all junk."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class SyntheticSettings:
 
     def __post_init__(self) -> None:
         for name in ("n_faces", "n_features", "max_faces_per_person", "max_modes"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise InputError(f"{name}={getattr(self, name)}; it must be at least 1.")
         for name in ("singleton_share", "family_share", "family_similarity", "junk_share"):
             if not 0 <= getattr(self, name) <= 1:
@@ -96,7 +100,7 @@ class SyntheticFaces:
     features : float32 (N, D)
         Unit vectors, in random order.
     labels : int64 (N,)
-        Person of each face, from 0.
+        Person of each face, consecutive from 0.
     is_junk : bool (N,)
         Faces that keep little of their person.
     """
@@ -117,6 +121,11 @@ def make_faces(settings: SyntheticSettings | None = None, *, seed: int = 0) -> S
         The same seed and settings give the same collection, whatever the
         number of threads.
 
+    Raises
+    ------
+    InputError
+        If the seed is negative.
+
     Examples
     --------
     >>> faces = make_faces(SyntheticSettings(n_faces=500, n_features=64), seed=7)
@@ -124,26 +133,22 @@ def make_faces(settings: SyntheticSettings | None = None, *, seed: int = 0) -> S
     ((500, 64), 500)
     """
     settings = settings or SyntheticSettings()
+    if seed < 0:
+        raise InputError(f"seed={seed}; it must not be negative.")
     random = np.random.default_rng(seed)
     labels = _draw_labels(settings, random)
     centers = _draw_centers(settings, int(labels.max()) + 1, random)
     spreads = _draw_spreads(settings, len(centers), random)
-    n_modes = random.integers(1, settings.max_modes + 1, size=len(centers))
-    mode_starts = np.cumsum(n_modes) - n_modes
-    mode_owners = np.repeat(np.arange(len(centers)), n_modes)
-    modes = _unit(
-        centers[mode_owners]
-        + settings.mode_spread * _directions(settings, len(mode_owners), random)
-    )
-    mode_of_face = mode_starts[labels] + random.integers(0, n_modes[labels])
+    modes, mode_of_face = _draw_modes(settings, centers, labels, random)
     is_junk = random.random(settings.n_faces) < settings.junk_share
     junk_direction = _unit(_directions(settings, 1, random))
     features = np.empty((settings.n_faces, settings.n_features), dtype=np.float32)
     for start in range(0, settings.n_faces, _BLOCK):
         faces = slice(start, start + _BLOCK)
         deviation = _directions(settings, len(labels[faces]), random)
-        clear = modes[mode_of_face[faces]] + spreads[labels[faces], None] * deviation
-        junk = 0.35 * modes[mode_of_face[faces]] + junk_direction + 0.7 * deviation
+        person = modes[mode_of_face[faces]]
+        clear = person + spreads[labels[faces], None] * deviation
+        junk = _JUNK_PERSON * person + junk_direction + _JUNK_SPREAD * deviation
         features[faces] = _unit(np.where(is_junk[faces, None], junk, clear))
     return SyntheticFaces(features, labels, is_junk)
 
@@ -190,6 +195,21 @@ def _draw_spreads(
 ) -> NDArray[np.float32]:
     relative = 1 + settings.spread_variation * random.standard_normal(n_people)
     return (settings.spread * np.clip(relative, 0.3, 2.0)).astype(np.float32)
+
+
+def _draw_modes(
+    settings: SyntheticSettings,
+    centers: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    random: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Unit modes of all people, (M, D), and the mode of each face, (N,)."""
+    n_modes = random.integers(1, settings.max_modes + 1, size=len(centers))
+    owners = np.repeat(np.arange(len(centers)), n_modes)
+    deviation = settings.mode_spread * _directions(settings, len(owners), random)
+    first_modes = np.cumsum(n_modes) - n_modes
+    mode_of_face = first_modes[labels] + random.integers(0, n_modes[labels])
+    return _unit(centers[owners] + deviation), mode_of_face
 
 
 def _directions(

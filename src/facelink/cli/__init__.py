@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
+import torch
 import typer
 
 from facelink import __version__
@@ -44,10 +45,17 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _facelink(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Group faces by person: linkage-based clustering with a graph convolution network.
+
+    To try it without data: facelink demo. With face features of your own:
+    facelink cluster features.npy --out people.csv; a trained model (facelink
+    train) groups better than the cosine similarity that this compares.
 
     Results go to stdout, progress and notes to stderr. Exit code 2 means bad
     input or use, 1 a failure; in both cases no partial output is left behind.
@@ -55,12 +63,21 @@ def _facelink(
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code: 0, 1 for a failure, 2 for bad use or input.
+
+    Parameters
+    ----------
+    args
+        Command and options; by default those of the process.
+    """
     try:
         app(args=None if args is None else list(args), prog_name="facelink")
     except FacelinkError as error:
         note(f"error: {error}")
         sys.exit(error.exit_code)
-    except MemoryError:
+    except (MemoryError, torch.cuda.OutOfMemoryError):
         note("error: out of memory; use fewer faces, fewer neighbours or smaller batches.")
+        sys.exit(1)
+    except OSError as error:
+        note(f"error: {error}")
         sys.exit(1)

@@ -1,6 +1,6 @@
 """Commands that measure: `evaluate` and `upper-bound`."""
 
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +8,30 @@ import typer
 
 from facelink.cli import options
 from facelink.cli.output import percent, print_json, print_table
-from facelink.features import load_features
+from facelink.cli.training import load_face_set
 from facelink.labels import check_labels, load_labels
-from facelink.metrics import clustering_scores
+from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.neighbors.search import find_neighbors
 from facelink.upper_bound import upper_bound_by_k
+
+_DEFAULT_KS = (5, 10, 20, 40, 80, 160)
+
+SCORES: dict[str, Callable[[ClusteringScores], str]] = {
+    "pairwise precision": lambda scores: percent(scores.pairwise.precision),
+    "pairwise recall": lambda scores: percent(scores.pairwise.recall),
+    "pairwise F": lambda scores: percent(scores.pairwise.fscore),
+    "BCubed precision": lambda scores: percent(scores.bcubed.precision),
+    "BCubed recall": lambda scores: percent(scores.bcubed.recall),
+    "BCubed F": lambda scores: percent(scores.bcubed.fscore),
+    "NMI (arithmetic)": lambda scores: percent(scores.nmi_arithmetic),
+    "NMI (geometric)": lambda scores: percent(scores.nmi_geometric),
+    "ARI": lambda scores: percent(scores.ari),
+    "number of faces": lambda scores: f"{scores.n_instances:,}",
+    "number of people": lambda scores: f"{scores.n_identities:,}",
+    "number of clusters": lambda scores: f"{scores.n_clusters:,}",
+    "number of singletons": lambda scores: f"{scores.n_singletons:,}",
+}
+"""Name of each row of a table of scores, and what stands in it."""
 
 
 def evaluate(
@@ -29,48 +48,30 @@ def evaluate(
     Example: facelink evaluate people.npy labels.npy
     """
     true, predicted = load_labels(labels_true), load_labels(labels_pred)
-    check_labels(predicted, len(true), str(labels_pred))
+    check_labels(predicted, len(true), f"labels {labels_pred}")
     scores = clustering_scores(true, predicted)
     if json:
         print_json(scores.as_dict())
         return
-    extra = scores.without_singletons
-    columns = [("all faces", scores)]
-    if extra is not None:
-        columns.append(("without predicted singletons", extra))
-    rows = [
-        *(
-            (f"{name} {part}", *(percent(getattr(getattr(c, family), part)) for _, c in columns))
-            for name, family in (("pairwise", "pairwise"), ("BCubed", "bcubed"))
-            for part in ("precision", "recall", "fscore")
-        ),
-        *(
-            (name, *(percent(getattr(c, field)) for _, c in columns))
-            for name, field in (
-                ("NMI (arithmetic)", "nmi_arithmetic"),
-                ("NMI (geometric)", "nmi_geometric"),
-                ("ARI", "ari"),
-            )
-        ),
-        *(
-            (name, *(f"{getattr(c, field):,}" for _, c in columns))
-            for name, field in (
-                ("faces", "n_instances"),
-                ("people", "n_identities"),
-                ("clusters", "n_clusters"),
-                ("singletons", "n_singletons"),
-            )
-        ),
-    ]
-    print_table(("score (%)", *(name for name, _ in columns)), rows)
+    columns = {"all faces": scores}
+    if scores.without_singletons is not None:
+        columns["without predicted singletons"] = scores.without_singletons
+    rows = [(name, *map(shown, columns.values())) for name, shown in SCORES.items()]
+    print_table(("score (%)", *columns), rows)
 
 
 def upper_bound(
     features: options.Features,
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="The person of each face.")],
     k: Annotated[
-        list[int], typer.Option("--k", metavar="K …", help="Numbers of neighbours to compare.")
-    ] = [5, 10, 20, 40, 80, 160],  # noqa: B006
+        list[int] | None,
+        typer.Option(
+            "--k",
+            metavar="K …",
+            help="Numbers of neighbours to compare. [default: 5 10 20 40 80 160, as far as there "
+            "are so many others]",
+        ),
+    ] = None,
     method: options.Method = "auto",
     dim: options.Dim = None,
     json: options.Json = False,
@@ -79,12 +80,12 @@ def upper_bound(
 
     Example: facelink upper-bound features.npy people.npy --k 5 10 20 40 80
     """
-    true = load_labels(labels)
-    X = load_features(features, dim=dim, n_instances=len(true) if dim is None else None)
-    check_labels(true, len(X), str(labels))
-    bounds = upper_bound_by_k(find_neighbors(X, max(k), method), true, k)
+    faces = load_face_set(features, labels, dim)
+    ks = [k for k in _DEFAULT_KS if k < len(faces)] or [1] if k is None else k
+    graph = find_neighbors(faces.features, max(ks), method)
+    bounds = upper_bound_by_k(graph, faces.labels, ks)
     if json:
-        print_json([asdict(bound) for bound in bounds])
+        print_json([bound.as_dict() for bound in bounds])
         return
     rows = [
         (

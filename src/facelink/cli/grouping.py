@@ -4,28 +4,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from facelink.cli import options
-from facelink.cli.output import note, print_facts, progress_bar
-from facelink.clustering import LinkageClustering, subgraph_settings
+from facelink.cli.output import note, note_facts, print_facts, progress_bar
+from facelink.clustering import LinkageClustering, default_threshold, subgraph_settings
 from facelink.features import load_features
 from facelink.files import check_writable
 from facelink.labels import check_labels_path, save_labels
-from facelink.link_prediction import CombineDirections, Progress, predict_links
+from facelink.link_prediction import Progress, predict_links
 from facelink.links import Links
 from facelink.merging.confidence import membership_confidence
-from facelink.merging.merge import MergeMethod, merge_links
+from facelink.merging.merge import merge_links
 from facelink.merging.result import MergeResult
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
-from facelink.neighbors.files import load_graph, save_graph
+from facelink.neighbors.files import check_graph_path, load_graph, save_graph
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
+
+_N_NEIGHBORS = 80
+"""Neighbours that `facelink neighbors` finds by default: what the paper's k1 of 80 needs."""
 
 LabelsOut = Annotated[
     Path | None,
@@ -65,7 +68,8 @@ def cluster(
     Example: facelink cluster features.npy --model my-model --out people.csv
     """
     _check_outputs(out, links_out)
-    loaded_model = None if model is None else LinkGCN.from_pretrained(model, choose_device(device))
+    chosen_device = choose_device(device)
+    loaded_model = None if model is None else LinkGCN.from_pretrained(model, chosen_device)
     if loaded_model is None:
         note("no --model: links are judged by cosine similarity alone")
     X = load_features(features, dim=dim)
@@ -74,9 +78,9 @@ def cluster(
         k_at_hop=None if k_at_hop is None else tuple(k_at_hop),
         n_edge_neighbors=edge_neighbors,
         neighbor_method=method,
-        combine=cast(CombineDirections, combine),
-        merge=cast(MergeMethod, merge),
-        threshold=threshold,
+        combine=combine,
+        merge=merge,
+        threshold=default_threshold(loaded_model) if threshold is None else threshold,
         threshold_step=threshold_step,
         max_cluster_size=max_cluster_size,
         device=device,
@@ -92,6 +96,7 @@ def cluster(
     facts = {
         **_graph_facts(clustering.neighbor_graph_),
         **_merge_facts(clustering.links_, clustering.merge_result_),
+        "threshold": clustering.threshold,
         "mean_confidence": float(np.mean(clustering.probabilities_)),
         "seconds": round(seconds, 3),
     }
@@ -101,9 +106,19 @@ def cluster(
 def neighbors(
     features: options.Features,
     out: Annotated[
-        Path, typer.Option("--out", metavar="GRAPH", help="Where to write the neighbour graph.")
+        Path,
+        typer.Option(
+            "--out", metavar="GRAPH", help="Where to write the neighbour graph: .safetensors."
+        ),
     ],
-    k: Annotated[int, typer.Option("--k", metavar="K", help="Neighbours of each face.")] = 80,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k",
+            metavar="K",
+            help="Neighbours of each face. [default: 80, or all others if they are fewer]",
+        ),
+    ] = None,
     method: options.Method = "auto",
     recall: Annotated[
         float,
@@ -117,10 +132,11 @@ def neighbors(
 
     Example: facelink neighbors features.npy --out graph.safetensors --k 80
     """
-    check_writable(out)
+    check_graph_path(out)
     X = load_features(features, dim=dim)
+    n_neighbors = min(_N_NEIGHBORS, len(X) - 1) if k is None else k
     started = time.perf_counter()
-    graph = find_neighbors(X, k, method, recall_target=recall, seed=seed)
+    graph = find_neighbors(X, n_neighbors, method, recall_target=recall, seed=seed)
     seconds = time.perf_counter() - started
     save_graph(out, graph)
     facts = {**_graph_facts(graph), "seconds": round(seconds, 3), "out": str(out)}
@@ -150,6 +166,7 @@ def links(
     check_writable(out)
     loaded_model = LinkGCN.from_pretrained(model, choose_device(device))
     X = load_features(features, dim=dim)
+    loaded_model.check_features(X)
     settings = subgraph_settings(
         loaded_model, len(X), None if k_at_hop is None else tuple(k_at_hop), edge_neighbors
     )
@@ -164,7 +181,7 @@ def links(
             X,
             graph,
             settings,
-            combine=cast(CombineDirections, combine),
+            combine=combine,
             progress=progress,
         )
     seconds = time.perf_counter() - started
@@ -173,6 +190,7 @@ def links(
         **_graph_facts(graph),
         "n_links": len(judged),
         "n_one_sided": int(judged.one_sided.sum()),
+        "threshold": default_threshold(loaded_model),
         "seconds": round(seconds, 3),
         "out": str(out),
     }
@@ -187,7 +205,12 @@ def merge(
     merge: options.Merge = "bfs",
     threshold: Annotated[
         float,
-        typer.Option("--threshold", metavar="T", help="Likelihood at which merging starts."),
+        typer.Option(
+            "--threshold",
+            metavar="T",
+            help="Link likelihood at which merging starts, 0 to 1; facelink links and cluster "
+            "print the one that suits their links.",
+        ),
     ] = 0.5,
     threshold_step: options.ThresholdStep = 0.05,
     max_cluster_size: options.MaxClusterSize = 300,
@@ -202,7 +225,7 @@ def merge(
     started = time.perf_counter()
     merged = merge_links(
         judged,
-        cast(MergeMethod, merge),
+        merge,
         initial_threshold=threshold,
         threshold_step=threshold_step,
         max_cluster_size=max_cluster_size,
@@ -212,6 +235,7 @@ def merge(
     facts = {
         "n_faces": judged.n_instances,
         **_merge_facts(judged, merged),
+        "threshold": threshold,
         "mean_confidence": float(np.mean(confidence)),
         "seconds": round(seconds, 3),
     }
@@ -258,12 +282,12 @@ def _merge_facts(judged: Links, merged: MergeResult) -> dict[str, Any]:
 def _finish(
     labels: NDArray[np.int64], out: Path | None, facts: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Write the labels to their file, or to stdout and the facts to stderr."""
+    """Write the labels to their file and the facts to stdout, or the labels there instead."""
     if out is not None:
         save_labels(out, labels)
         print_facts({**facts, "out": str(out)}, as_json=as_json)
     elif as_json:
         print_facts({**facts, "labels": labels.tolist()}, as_json=True)
     else:
-        note(", ".join(f"{name}={value}" for name, value in facts.items() if value is not None))
+        note_facts(facts)
         typer.echo("\n".join(map(str, labels.tolist())))

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+notes = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 """Where progress and notes go."""
 
 
@@ -37,11 +37,22 @@ def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Write named values, one per line, or as JSON."""
     if as_json:
         print_json(dict(facts))
-        return
+    else:
+        sys.stdout.write(_lines(facts))
+
+
+def note_facts(facts: Mapping[str, Any]) -> None:
+    """Tell the user named values, one per line, where the result is something else."""
+    notes.print(_lines(facts), markup=False, end="")
+
+
+def _lines(facts: Mapping[str, Any]) -> str:
     width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        if value is not None:
-            sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {_shown(value)}\n")
+    return "".join(
+        f"{name.replace('_', ' '):<{width}}  {_shown(value)}\n"
+        for name, value in facts.items()
+        if value is not None
+    )
 
 
 def _shown(value: Any) -> str:
@@ -54,13 +65,16 @@ def _shown(value: Any) -> str:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Write a table to stdout: the first column to the left, the others to the right."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    if title:
+        sys.stdout.write(f"{title}\n")
+    table = Table(box=None, pad_edge=False)
     for number, name in enumerate(header):
         table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     widest = 20 + sum(max(len(line[i]) for line in (header, *rows)) + 2 for i in range(len(header)))
-    Console(file=sys.stdout, highlight=False, width=widest).print(table)
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=widest)
+    console.print(table)
 
 
 def percent(share: float) -> str:

@@ -1,6 +1,5 @@
 """Commands that need no data of the user's: `synth` and `demo`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,29 +7,35 @@ import numpy as np
 import typer
 
 from facelink.cli import options
-from facelink.cli.output import note, percent, print_facts, print_json, print_table, progress_bar
+from facelink.cli.evaluation import SCORES
+from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
 from facelink.cli.training import StepDisplay, note_epoch
 from facelink.demo import run_demo
 from facelink.features import save_features
 from facelink.files import check_writable
 from facelink.labels import save_labels
-from facelink.metrics import ClusteringScores
 from facelink.synthetic import SyntheticSettings, make_faces
 
-_SHOWN: tuple[tuple[str, Callable[[ClusteringScores], str]], ...] = (
-    ("BCubed F", lambda scores: percent(scores.bcubed.fscore)),
-    ("BCubed precision", lambda scores: percent(scores.bcubed.precision)),
-    ("BCubed recall", lambda scores: percent(scores.bcubed.recall)),
-    ("pairwise F", lambda scores: percent(scores.pairwise.fscore)),
-    ("NMI", lambda scores: percent(scores.nmi_arithmetic)),
-    ("clusters", lambda scores: f"{scores.n_clusters:,}"),
+_FACES = SyntheticSettings()
+
+_SHOWN = (
+    "BCubed F",
+    "BCubed precision",
+    "BCubed recall",
+    "pairwise F",
+    "NMI (arithmetic)",
+    "number of clusters",
 )
 
 
 def synth(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the two files.")],
-    faces: Annotated[int, typer.Option("--faces", metavar="N")] = 10_000,
-    dim: Annotated[int, typer.Option("--dim", metavar="D", help="Width of the features.")] = 256,
+    faces: Annotated[
+        int, typer.Option("--faces", metavar="N", help="How many faces.")
+    ] = _FACES.n_faces,
+    dim: Annotated[
+        int, typer.Option("--dim", metavar="D", help="Width of the features.")
+    ] = _FACES.n_features,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -39,12 +44,12 @@ def synth(
     Example: facelink synth --out made-up --faces 5000
     """
     settings = SyntheticSettings(n_faces=faces, n_features=dim)
-    check_writable(out / "features.npy")
+    for name in ("features.npy", "people.npy"):
+        check_writable(out / name)
     made = make_faces(settings, seed=seed)
     save_features(out / "features.npy", made.features)
     save_labels(out / "people.npy", made.labels)
     sizes = np.bincount(made.labels)
-    sizes = sizes[sizes > 0]
     facts = {
         "n_faces": len(made.labels),
         "n_features": dim,
@@ -64,7 +69,11 @@ def demo(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Train on made-up people, group others, and compare with a cosine threshold."""
+    """Train on made-up people, group others, and compare with a cosine threshold.
+
+    Needs no data and takes a few minutes. What it makes stays in DIR, to look
+    at and to try the other commands on.
+    """
     with progress_bar("training", 0, "pivots", has_details=True) as advance:
         report = run_demo(
             out, seed=seed, on_stage=note, on_step=StepDisplay(advance), on_epoch=note_epoch
@@ -80,7 +89,10 @@ def demo(
         )
         return
     people, faces = report.model_scores.n_identities, report.model_scores.n_instances
-    rows = [(name, show(report.model_scores), show(report.cosine_scores)) for name, show in _SHOWN]
+    rows = [
+        (name, SCORES[name](report.model_scores), SCORES[name](report.cosine_scores))
+        for name in _SHOWN
+    ]
     print_table(
         ("score (%)", "link model", f"cosine > {report.cosine_threshold:.2f}"),
         rows,

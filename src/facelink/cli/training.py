@@ -1,7 +1,7 @@
 """Commands that make models: `train` and `import-checkpoint`."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -34,6 +34,12 @@ from facelink.training.settings import (
 from facelink.training.state import EpochScores
 from facelink.training.trainer import TrainingReport, TrainingStep, train_link_gcn
 
+_TRAINING = TrainingSettings()
+_MODEL = LinkGCNConfig(n_features=1)
+_WIDTHS = list(_MODEL.widths)
+_K_AT_HOP = list(_TRAINING.subgraphs.k_at_hop)
+_TEST_K_AT_HOP = list(_MODEL.subgraphs.k_at_hop)
+
 _SCORES_HEADER = ("validation regime", "loss", "precision", "recall", "AP", "cosine AP", "BCubed F")
 
 
@@ -41,7 +47,7 @@ def train(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FEATURES LABELS …",
+            metavar="FEATURES LABELS",
             help="Face features and the person of each face; several pairs of files train "
             "together (same width).",
         ),
@@ -57,45 +63,79 @@ def train(
         ),
     ] = None,
     aggregator: Annotated[
-        str, typer.Option("--aggregator", metavar="mean|weighted|attention")
-    ] = "mean",
+        Aggregator,
+        typer.Option("--aggregator", help="How a node gathers the values of its neighbours."),
+    ] = _MODEL.aggregator,
     mean_normalization: Annotated[
-        str, typer.Option("--mean-normalization", metavar="row|symmetric")
-    ] = "row",
+        MeanNormalization,
+        typer.Option(
+            "--mean-normalization",
+            help="The mean over a node's edges, or the one that weighs both ends' numbers of "
+            "edges; for --aggregator mean only.",
+        ),
+    ] = _MODEL.mean_normalization,
     width: Annotated[
         list[int],
         typer.Option("--width", metavar="W1 W2 …", help="Widths of the graph convolutions."),
-    ] = [512, 512, 256, 256],  # noqa: B006
+    ] = _WIDTHS,
     k_at_hop: Annotated[
         list[int],
         typer.Option("--k-at-hop", metavar="K1 K2 …", help="Neighbours followed when training."),
-    ] = [200, 10],  # noqa: B006
+    ] = _K_AT_HOP,
     edge_neighbors: Annotated[
-        int, typer.Option("--edge-neighbors", metavar="U", help="Edges per node when training.")
-    ] = 10,
+        int,
+        typer.Option(
+            "--edge-neighbors",
+            metavar="U",
+            help="Nearest neighbours of a node that may become its edges when training.",
+        ),
+    ] = _TRAINING.subgraphs.n_edge_neighbors,
     test_k_at_hop: Annotated[
         list[int],
         typer.Option("--test-k-at-hop", metavar="K1 K2 …", help="Neighbours followed when used."),
-    ] = [80, 5],  # noqa: B006
+    ] = _TEST_K_AT_HOP,
     test_edge_neighbors: Annotated[
-        int, typer.Option("--test-edge-neighbors", metavar="U", help="Edges per node when used.")
-    ] = 5,
+        int,
+        typer.Option("--test-edge-neighbors", metavar="U", help="As --edge-neighbors, when used."),
+    ] = _MODEL.subgraphs.n_edge_neighbors,
     include_pivot: Annotated[
         bool,
         typer.Option("--include-pivot", help="Keep the pivot as a node, as the authors' code."),
     ] = False,
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N")] = 4,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", help="Pivots.")] = 16,
-    optimizer: Annotated[str, typer.Option("--optimizer", metavar="sgd|adamw")] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate", metavar="R")] = 0.01,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", metavar="W")] = 1e-4,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            "--epochs", metavar="N", help="Passes over as many pivots as there are faces."
+        ),
+    ] = _TRAINING.epochs,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", help="Pivots per step.")
+    ] = _TRAINING.batch_size,
+    optimizer: Annotated[
+        Optimizer, typer.Option("--optimizer", help="sgd has momentum, as in the paper.")
+    ] = _TRAINING.optimizer,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", metavar="R", help="Learning rate at the start.")
+    ] = _TRAINING.learning_rate,
+    weight_decay: Annotated[
+        float, typer.Option("--weight-decay", metavar="W", help="Pull of the weights to zero.")
+    ] = _TRAINING.weight_decay,
     schedule: Annotated[
-        str,
-        typer.Option("--schedule", metavar="step|cosine|constant", help="Of the learning rate."),
-    ] = "step",
+        Schedule,
+        typer.Option(
+            "--schedule",
+            help="Learning rate: ten times smaller after each epoch, down along a cosine after a "
+            "warm-up, or constant.",
+        ),
+    ] = _TRAINING.schedule,
     class_weighting: Annotated[
-        str, typer.Option("--class-weighting", metavar="none|balanced")
-    ] = "none",
+        ClassWeighting,
+        typer.Option(
+            "--class-weighting",
+            help="balanced: linked and not-linked neighbours weigh the same in the loss, however "
+            "many there are of each.",
+        ),
+    ] = _TRAINING.class_weighting,
     resample: Annotated[
         bool,
         typer.Option(
@@ -103,13 +143,19 @@ def train(
             help="Draw people and cluster sizes anew during training, so that the model works in "
             "collections unlike the training sets.",
         ),
-    ] = True,
+    ] = _TRAINING.resample,
     validation_share: Annotated[
-        float, typer.Option("--validation-share", metavar="S", help="Share of people held out.")
-    ] = 0.2,
+        float,
+        typer.Option(
+            "--validation-share", metavar="S", help="Share of the people who are held out."
+        ),
+    ] = _TRAINING.validation_share,
     precision: Annotated[
-        str, typer.Option("--precision", metavar="auto|float32|bfloat16")
-    ] = "auto",
+        Precision,
+        typer.Option(
+            "--precision", help="Of the products; auto is bfloat16 on GPUs that support it."
+        ),
+    ] = _TRAINING.precision,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")
     ] = False,
@@ -126,23 +172,25 @@ def train(
         subgraphs=SubgraphSettings(tuple(k_at_hop), edge_neighbors, include_pivot),
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=cast(Optimizer, optimizer),
+        optimizer=optimizer,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        schedule=cast(Schedule, schedule),
-        class_weighting=cast(ClassWeighting, class_weighting),
+        schedule=schedule,
+        class_weighting=class_weighting,
         resample=resample,
         validation_share=validation_share,
-        precision=cast(Precision, precision),
+        precision=precision,
         seed=seed,
     )
+    training_files, validation_files = _pairs(files, "training"), _pairs(val or [], "--val")
     chosen_device = choose_device(device)
-    face_sets = [_face_set(*pair, dim) for pair in _pairs(files)]
+    face_sets = [load_face_set(*pair, dim) for pair in training_files]
+    validation_sets = [load_face_set(*pair, dim) for pair in validation_files]
     config = LinkGCNConfig(
         face_sets[0].n_features,
         tuple(width),
-        cast(Aggregator, aggregator),
-        cast(MeanNormalization, mean_normalization),
+        aggregator,
+        mean_normalization,
         subgraphs=SubgraphSettings(tuple(test_k_at_hop), test_edge_neighbors, include_pivot),
     )
     with progress_bar("training", 0, "pivots", has_details=True) as advance:
@@ -151,7 +199,7 @@ def train(
             config,
             settings,
             out,
-            validation_sets=[_face_set(*pair, dim) for pair in _pairs(val or [])],
+            validation_sets=validation_sets,
             resume=resume,
             device=chosen_device,
             on_step=StepDisplay(advance),
@@ -194,19 +242,22 @@ class StepDisplay:
         self._n_shown = step.pivots_done
 
 
-def _pairs(files: list[Path]) -> list[tuple[Path, Path]]:
+def load_face_set(features: Path, labels: Path, dim: int | None = None) -> FaceSet:
+    """Read features and the person of each face; a .bin file is as wide as the labels tell."""
+    people = load_labels(labels)
+    is_width_unknown = features.suffix.lower() == ".bin" and dim is None
+    X = load_features(features, dim=dim, n_instances=len(people) if is_width_unknown else None)
+    check_labels(people, len(X), f"labels {labels}")
+    return FaceSet(str(features), X, people)
+
+
+def _pairs(files: list[Path], what: str) -> list[tuple[Path, Path]]:
     if len(files) % 2:
         raise InputError(
-            f"{len(files)} files given; name features and labels in pairs: FEATURES LABELS …"
+            f"{what}: an odd number of files ({', '.join(map(str, files))}); name features and "
+            "labels in pairs: FEATURES LABELS …"
         )
     return list(zip(files[::2], files[1::2], strict=True))
-
-
-def _face_set(features: Path, labels: Path, dim: int | None) -> FaceSet:
-    people = load_labels(labels)
-    X = load_features(features, dim=dim, n_instances=len(people) if dim is None else None)
-    check_labels(people, len(X), str(labels))
-    return FaceSet(features.stem, X, people)
 
 
 def note_epoch(epoch: int, scores: EpochScores) -> None:

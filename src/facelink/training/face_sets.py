@@ -104,9 +104,8 @@ def check_face_sets(face_sets: Sequence[FaceSet]) -> None:
     """Raise `InputError` unless there are sets of one width, each with two linked faces."""
     if not face_sets:
         raise InputError("no training set; give at least one pair of features and labels.")
-    widths = {faces.name: faces.n_features for faces in face_sets}
-    if len(set(widths.values())) > 1:
-        listed = ", ".join(f"{name}: {width}" for name, width in widths.items())
+    if len({faces.n_features for faces in face_sets}) > 1:
+        listed = ", ".join(f"{faces.name}: {faces.n_features}" for faces in face_sets)
         raise InputError(
             f"training sets have different widths ({listed}); one model reads one embedder's "
             "features."

@@ -83,6 +83,9 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "round_pivots", "round_draws", "max_draw_faces"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        for name in ("momentum", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name}={getattr(self, name)}; it must not be negative.")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate={self.learning_rate}; it must be above 0.")
         if not 0 < self.validation_share < 1:

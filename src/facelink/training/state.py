@@ -99,7 +99,7 @@ def fingerprint(
 def _digest(faces: FaceSet) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(faces.labels).tobytes())
     digest.update(np.ascontiguousarray(faces.features).data)
-    return f"{faces.name}: {len(faces)} faces, sha256 {digest.hexdigest()[:16]}"
+    return f"{len(faces)} faces, sha256 {digest.hexdigest()[:16]}"
 
 
 def save_state(

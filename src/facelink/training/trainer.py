@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facelink.errors import InputError
-from facelink.files import write_json
+from facelink.files import check_writable, write_json
 from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
 from facelink.subgraphs import SubgraphBuilder
 from facelink.training.face_sets import FaceSet, check_face_sets, split_by_identity
@@ -169,6 +169,7 @@ def _check_run(
         raise InputError(
             f"{out} holds a training run already; go on with --resume, or choose another folder."
         )
+    check_writable(out / STATE_NAME)
 
 
 def _initial_model(config: LinkGCNConfig, seed: int) -> LinkGCN:
@@ -223,8 +224,8 @@ def _step(
     value = float(loss.detach())
     if not np.isfinite(value):
         raise InputError(
-            f"the training loss became {value} at learning rate {learning_rate:g}; resume is "
-            "possible from the last saved state with a lower learning rate in a new folder."
+            f"the training loss became {value} at learning rate {learning_rate:g}; train with a "
+            "lower one into another folder."
         )
     return value
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from facelink.errors import InputError
 from facelink.link_prediction import combine_directions, predict_likelihoods
 from facelink.links import Links
 from facelink.merging.merge import merge_links
@@ -119,6 +120,11 @@ def validation_regimes(
 
     A regime without two linked neighbours, or without two that are not linked,
     measures nothing and is left out.
+
+    Raises
+    ------
+    InputError
+        If every regime is such a one.
     """
     random = np.random.default_rng(seed)
     regimes = []
@@ -134,7 +140,15 @@ def validation_regimes(
         regimes.append(merge_face_sets(face_sets, "all sets / mixed"))
     limited = (limit_faces(faces, _MAX_FACES, random) for faces in regimes)
     made = (_regime(faces, subgraphs) for faces in limited if len(faces) > 2)
-    return [regime for regime in made if regime is not None]
+    measuring = [regime for regime in made if regime is not None]
+    if not measuring:
+        n_faces = sum(len(faces) for faces in face_sets)
+        raise InputError(
+            f"the {n_faces} validation faces have no two of one person, or none of different "
+            "people, among their neighbours; hold out a larger share of people, or add a "
+            "validation set."
+        )
+    return measuring
 
 
 def _named(drawn: FaceSet, regime: str, source: FaceSet) -> FaceSet:

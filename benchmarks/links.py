@@ -1,0 +1,188 @@
+"""Link prediction end to end, facelink beside padded dense, on made-up faces.
+
+Both judge the same pivots in turn; facelink judges further ones, too, so that its
+runs are long enough to time. Figures are per pivot.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.harness import N_REPEATS, Case, Stopwatch, measure_case, run_benchmark
+from benchmarks.padded_dense import predict_likelihoods_padded
+from benchmarks.records import Result, speedup
+from facelink.link_prediction import pivot_batches, predict_likelihoods
+from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
+from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.search import find_neighbors
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from facelink.synthetic import SyntheticSettings, make_faces
+
+FACELINK, SUBGRAPHS_ALONE, PADDED_DENSE = "facelink", "facelink, subgraphs alone", "padded dense"
+
+_N_STATISTICS_PIVOTS = 64
+"""Pivots whose residuals give the input norm its statistics."""
+
+
+@dataclass(frozen=True)
+class LinkSizes:
+    """Sizes of one case; the defaults are the paper's test settings.
+
+    `n_pivots` are judged by facelink, the first `n_dense_pivots` of them by padded
+    dense as well, `dense_batch_size` at a time: the paper's batch.
+    """
+
+    n_features: int = 512
+    widths: tuple[int, ...] = (512, 512, 256, 256)
+    subgraphs: SubgraphSettings = field(default_factory=lambda: SubgraphSettings((80, 5), 5))
+    n_faces: int = 20_000
+    n_pivots: int = 1_024
+    n_dense_pivots: int = 64
+    dense_batch_size: int = 16
+    seed: int = 0
+
+    @property
+    def subgraphs_in_words(self) -> str:
+        """The subgraph settings as in the paper."""
+        hops = ", ".join(map(str, self.subgraphs.k_at_hop))
+        return f"k=({hops}), u={self.subgraphs.n_edge_neighbors}"
+
+
+FULL = (LinkSizes(n_features=512), LinkSizes(n_features=256))
+QUICK = tuple(
+    LinkSizes(n_features, (32, 32, 16, 16), SubgraphSettings((10, 3), 3), 400, 32, 16)
+    for n_features in (64, 32)
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LinkInputs:
+    """What a case works on: a model, N faces with their people and neighbours, and P pivots."""
+
+    sizes: LinkSizes
+    model: LinkGCN
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    graph: NeighborGraph
+    pivots: NDArray[np.int64]
+
+
+def prepare(sizes: LinkSizes) -> LinkInputs:
+    """Make the faces, search their neighbours and draw pivots and weights."""
+    faces = make_faces(
+        SyntheticSettings(n_faces=sizes.n_faces, n_features=sizes.n_features), seed=sizes.seed
+    )
+    graph = find_neighbors(faces.features, sizes.subgraphs.n_neighbors, "exact")
+    random = np.random.default_rng(sizes.seed)
+    pivots = random.choice(sizes.n_faces, size=sizes.n_pivots, replace=False)
+    model = _model(sizes, faces.features, graph, pivots[:_N_STATISTICS_PIVOTS])
+    return LinkInputs(sizes, model, faces.features, faces.labels, graph, pivots)
+
+
+@torch.no_grad()
+def _model(
+    sizes: LinkSizes,
+    features: NDArray[np.float32],
+    graph: NeighborGraph,
+    pivots: NDArray[np.int64],
+) -> LinkGCN:
+    """A network of random weights whose input norm knows the residuals' statistics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(sizes.seed)
+        model = LinkGCN(LinkGCNConfig(sizes.n_features, sizes.widths, subgraphs=sizes.subgraphs))
+    batch = SubgraphBuilder(graph, sizes.subgraphs).build(pivots)
+    inputs = LinkInput.from_batch(batch, features)
+    residuals = inputs.features[inputs.nodes] - inputs.features[inputs.pivots][inputs.owners]
+    model.input_norm.running_mean.copy_(residuals.mean(dim=0))
+    model.input_norm.running_var.copy_(residuals.var(dim=0))
+    return model.eval()
+
+
+def judge_by_facelink(inputs: LinkInputs, stopwatch: Stopwatch) -> NDArray[np.float32]:
+    """Likelihoods (P, k1) of all pivots."""
+    return predict_likelihoods(
+        inputs.model, inputs.features, inputs.graph, inputs.sizes.subgraphs, pivots=inputs.pivots
+    )
+
+
+def judge_by_padded_dense(inputs: LinkInputs, stopwatch: Stopwatch) -> NDArray[np.float32]:
+    """Likelihoods of the first pivots."""
+    sizes = inputs.sizes
+    return predict_likelihoods_padded(
+        inputs.model,
+        inputs.features,
+        inputs.graph,
+        sizes.subgraphs,
+        inputs.pivots[: sizes.n_dense_pivots],
+        batch_size=sizes.dense_batch_size,
+        stopwatch=stopwatch,
+    )
+
+
+def build_subgraphs(inputs: LinkInputs, stopwatch: Stopwatch) -> None:
+    """The subgraphs of all pivots alone, in the batches of link prediction."""
+    settings = inputs.sizes.subgraphs
+    builder = SubgraphBuilder(inputs.graph, settings)
+    for rows in pivot_batches(len(inputs.pivots), settings):
+        builder.build(inputs.pivots[rows])
+
+
+def link_case(sizes: LinkSizes) -> Case[LinkSizes, LinkInputs]:
+    """Link prediction by both, and the part of it that subgraphs are."""
+    return Case(
+        f"link prediction, D={sizes.n_features}",
+        "pivot",
+        sizes,
+        prepare,
+        {
+            FACELINK: judge_by_facelink,
+            PADDED_DENSE: judge_by_padded_dense,
+            SUBGRAPHS_ALONE: build_subgraphs,
+        },
+        {
+            FACELINK: sizes.n_pivots,
+            PADDED_DENSE: sizes.n_dense_pivots,
+            SUBGRAPHS_ALONE: sizes.n_pivots,
+        },
+    )
+
+
+def measure_links(
+    sizes: LinkSizes, n_repeats: int = N_REPEATS, *, with_memory: bool = True
+) -> list[Result]:
+    """Results of one case, with the agreement of both."""
+    inputs = prepare(sizes)
+    results = measure_case(link_case(sizes), inputs, n_repeats, with_memory=with_memory)
+    quality = {
+        **agreement(inputs),
+        **speedup(slower=results[PADDED_DENSE], faster=results[FACELINK]),
+    }
+    results[FACELINK] = replace(results[FACELINK], quality=quality)
+    return list(results.values())
+
+
+def agreement(inputs: LinkInputs) -> dict[str, float]:
+    """Greatest difference of both sides' likelihoods, and how far these spread.
+
+    Where only one side has a likelihood, the difference is at least 1.
+    """
+    sparse = judge_by_facelink(inputs, Stopwatch())[: inputs.sizes.n_dense_pivots]
+    dense = judge_by_padded_dense(inputs, Stopwatch())
+    difference = np.abs(np.nan_to_num(sparse, nan=-1) - np.nan_to_num(dense, nan=-1))
+    return {
+        "max_score_difference": float(difference.max()),
+        "score_standard_deviation": float(np.nanstd(dense)),
+    }
+
+
+def measure(quick: bool, seed: int) -> Sequence[Result]:
+    """All cases of this benchmark."""
+    cases = [replace(sizes, seed=seed) for sizes in (QUICK if quick else FULL)]
+    return [result for sizes in cases for result in measure_links(sizes)]
+
+
+if __name__ == "__main__":
+    run_benchmark("links", measure)

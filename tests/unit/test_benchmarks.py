@@ -1,0 +1,278 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from benchmarks import compare, links, stages, training_step
+from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
+from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
+from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, report, speedup
+
+from facelink.errors import InputError, OutputError
+from facelink.link_prediction import predict_likelihoods
+from facelink.models.link_gcn import LinkInput
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
+
+SCORE_TOLERANCE = 1e-5
+"""Probabilities from float32 sums in two orders; the agreement that the comparison claims."""
+
+LOGIT_TOLERANCE = 2e-5
+"""Logits of order 1, before the softmax makes their differences smaller."""
+
+N = 40
+D = 16
+FEATURES, LABELS = clustered_features(8, 5, D)
+GRAPH = random_graph(N, 8, missing_share=0.2, n_hubs=2)
+PIVOTS = np.array([3, 0, 17, 39, 21])
+TINY = links.LinkSizes(8, (8, 4), SubgraphSettings((6, 3), 3), 60, 6, 4, 2)
+
+
+def settings_of(include_pivot):
+    return SubgraphSettings((6, 4), 3, include_pivot)
+
+
+class TestPaddedDense:
+    @pytest.mark.parametrize("include_pivot", [False, True])
+    @pytest.mark.parametrize("aggregator", AGGREGATORS)
+    def test_scores_are_those_of_link_gcn(self, aggregator, include_pivot):
+        settings = settings_of(include_pivot)
+        model = random_model(aggregator, D, settings)
+        dense = predict_likelihoods_padded(model, FEATURES, GRAPH, settings, PIVOTS, batch_size=2)
+        sparse = predict_likelihoods(model, FEATURES, GRAPH, settings, pivots=PIVOTS)
+        assert np.isnan(sparse).any(), "a missing neighbour has no likelihood"
+        assert np.nanstd(sparse) > 100 * SCORE_TOLERANCE
+        np.testing.assert_allclose(dense, sparse, rtol=0, atol=SCORE_TOLERANCE)
+
+    @pytest.mark.parametrize("aggregator", AGGREGATORS)
+    def test_logits_and_gradients_in_training_are_those_of_link_gcn(self, aggregator):
+        settings = settings_of(include_pivot=False)
+        model = random_model(aggregator, D, settings).train()
+        weight = model.convs[0].weight
+        batch = SubgraphBuilder(GRAPH, settings).build(PIVOTS)
+        padded = PaddedFeeder(FEATURES, GRAPH, settings).batch(PIVOTS.tolist())
+        sparse = model(LinkInput.from_batch(batch, FEATURES))
+        dense = PaddedDenseGCN(model).train()(padded)
+        torch.testing.assert_close(dense, sparse, rtol=0, atol=LOGIT_TOLERANCE)
+        by_sparse, by_dense = (
+            torch.autograd.grad(logits[:, 1].mean(), weight)[0] for logits in (sparse, dense)
+        )
+        torch.testing.assert_close(by_dense, by_sparse, rtol=0, atol=LOGIT_TOLERANCE)
+
+    def test_the_same_scores_whatever_else_is_in_the_batch(self):
+        settings = settings_of(include_pivot=False)
+        model = random_model("mean", D, settings)
+        one, all_together = (
+            predict_likelihoods_padded(model, FEATURES, GRAPH, settings, PIVOTS, batch_size=size)
+            for size in (1, len(PIVOTS))
+        )
+        np.testing.assert_allclose(one, all_together, rtol=0, atol=SCORE_TOLERANCE)
+
+    def test_pads_every_subgraph_to_the_most_nodes_that_there_may_be(self):
+        settings = settings_of(include_pivot=True)
+        padded = PaddedFeeder(FEATURES, GRAPH, settings).batch(PIVOTS.tolist())
+        batch = SubgraphBuilder(GRAPH, settings).build(PIVOTS)
+        assert padded.adjacency.shape == (5, 31, 31)
+        assert padded.is_node.sum(dim=1).tolist() == np.diff(batch.node_offsets).tolist()
+        assert padded.adjacency.sum() == len(batch.columns)
+        assert padded.residuals[~padded.is_node].count_nonzero() == 0
+
+
+class TestHarness:
+    def test_runs_take_turns_and_the_warm_up_does_not_count(self):
+        order = []
+        timings = interleaved(
+            {
+                "A": lambda inputs, stopwatch: order.append("A" + inputs),
+                "B": lambda inputs, stopwatch: order.append("B" + inputs),
+            },
+            "!",
+            2,
+        )
+        assert order == ["A!", "B!"] * 3
+        assert [len(timings[name][TOTAL].repeats) for name in "AB"] == [2, 2]
+
+    def test_stages_are_timed_within_the_total(self):
+        def run(inputs, stopwatch):
+            for _ in range(3):
+                with stopwatch.stage("part"):
+                    sum(range(1000))
+
+        stages = interleaved({"A": run}, None, 1)["A"]
+        assert 0 < stages["part"].median < stages[TOTAL].median
+
+    def test_peak_memory_is_that_of_the_run_without_its_inputs(self):
+        growth = peak_memory(np.zeros, double_by_copy, 4_000_000)
+        assert 25e6 < growth < 60e6, "a copy of 32 MB, and what the process needs besides"
+
+
+def double_by_copy(inputs, stopwatch):
+    return (inputs + 1.0).sum()
+
+
+def result(implementation="facelink", seconds=(2.0, 1.0, 4.0), n_items=10, **changes):
+    values = {
+        "case": "case",
+        "implementation": implementation,
+        "item": "pivot",
+        "n_items": n_items,
+        "stages": {TOTAL: Timing(seconds)},
+        "settings": {"k_at_hop": [80, 5]},
+        "quality": {"max_score_difference": 1e-7},
+        "peak_memory_bytes": 3 * 2**20,
+    }
+    return Result(**{**values, **changes})
+
+
+def record(*results, **changes):
+    return replace(Record.of("trial", 7, results), **changes)
+
+
+class TestRecords:
+    def test_median_least_and_most(self):
+        timing = result().stages[TOTAL]
+        assert (timing.median, timing.least, timing.most) == (2.0, 1.0, 4.0)
+        assert result().seconds_per_item() == 0.2
+
+    def test_speedup_is_per_item_and_pair_by_pair(self):
+        slow = result("padded dense", (6.0, 5.0, 4.0), n_items=5)
+        assert speedup(slow, result()) == {
+            "times_faster": 6.0,
+            "times_faster_least": 2.0,
+            "times_faster_most": 10.0,
+        }
+
+    def test_a_record_round_trips(self, tmp_path):
+        saved = record(result(), result("padded dense", peak_memory_bytes=None))
+        saved.save(tmp_path / "record.json")
+        assert Record.load(tmp_path / "record.json") == saved
+
+    def test_a_record_names_its_circumstances(self, tmp_path):
+        record(result()).save(tmp_path / "record.json")
+        stored = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+        assert stored["machine"].keys() >= {"cpu", "n_cores", "n_torch_threads"}
+        assert stored["versions"].keys() >= {"python", "numpy", "torch", "numba", "faiss-cpu"}
+        assert stored["seed"] == 7
+        assert stored["results"][0]["stages"][TOTAL] == {
+            "median": 2.0,
+            "least": 1.0,
+            "most": 4.0,
+            "repeats": [2.0, 1.0, 4.0],
+        }
+
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format": "other", "version": 1}'])
+    def test_refuses_a_file_that_is_no_record(self, tmp_path, text):
+        (tmp_path / "other.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"other\.json: not a record of version 1"):
+            Record.load(tmp_path / "other.json")
+
+    def test_report_has_every_figure(self):
+        text = report(record(result()))
+        for part in ("case / facelink: 10 × pivot", "200 ms per pivot", "3 MiB", "1e-07"):
+            assert part in text
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(12.34, "12.3 s"), (0.5, "500 ms"), (6.78e-5, "67.8 µs"), (2e-9, "2 ns"), (0.0, "0 ns")],
+    )
+    def test_readable_seconds(self, seconds, text):
+        assert readable_seconds(seconds) == text
+
+
+class TestCompare:
+    def test_ratios_of_the_second_to_the_first(self, tmp_path, capsys):
+        record(result()).save(tmp_path / "a.json")
+        faster = result(seconds=(0.5,), n_items=20, peak_memory_bytes=6 * 2**20)
+        record(faster).save(tmp_path / "b.json")
+        assert compare.main([str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[-1] for line in lines if line.endswith("×")] == ["0.12×", "2.00×"]
+        assert "note" not in "".join(lines)
+
+    def test_notes_what_else_differs(self):
+        first = record(result(), result("padded dense"))
+        second = record(result(), seed=8, versions={**first.versions, "numpy": "0.1"})
+        text = "\n".join(compare.compare(first, second))
+        assert "note: the seeds differ: 7, 8" in text
+        assert "note: versions differ in numpy" in text
+        assert "note: case / padded dense is only in the first" in text
+
+    def test_does_not_compare_other_settings(self):
+        other = record(result(settings={"k_at_hop": [200, 10]}))
+        lines = compare.compare(record(result()), other)
+        assert lines[-1] == "  other settings, so not compared"
+
+    def test_a_missing_record_is_bad_use(self, tmp_path, capsys):
+        assert compare.main([str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
+        assert "no such file" in capsys.readouterr().err
+
+
+class TestCases:
+    def test_link_prediction_agrees_and_reports_its_stages(self):
+        ours, dense, subgraphs = links.measure_links(TINY, 1, with_memory=False)
+        assert ours.quality["max_score_difference"] < SCORE_TOLERANCE
+        assert ours.quality["times_faster"] > 0
+        assert dense.stages.keys() == {TOTAL, "subgraphs", "network"}
+        assert (ours.n_items, dense.n_items, subgraphs.n_items) == (6, 4, 6)
+
+    def test_a_likelihood_on_one_side_only_shows_as_a_difference(self, monkeypatch):
+        def without_the_last(inputs, stopwatch):
+            likelihoods = judge(inputs, stopwatch)
+            likelihoods[0, -1] = np.nan
+            return likelihoods
+
+        judge = links.judge_by_padded_dense
+        monkeypatch.setattr(links, "judge_by_padded_dense", without_the_last)
+        assert links.agreement(links.prepare(TINY))["max_score_difference"] >= 1
+
+    def test_training_steps_have_the_same_losses(self):
+        ours, _ = training_step.measure_training_step(TINY, 3, with_memory=False)
+        assert ours.quality["last_loss"] < ours.quality["first_loss"]
+        assert ours.quality["max_loss_difference"] < LOGIT_TOLERANCE
+
+    @pytest.mark.parametrize("method", ["bfs", "threshold"])
+    def test_merging(self, method):
+        sizes = stages.MergeSizes(method, 4_000, 400)
+        quality = stages.measure_merging(sizes, 1, with_memory=False).quality
+        assert 1 <= quality["largest_cluster"] <= (300 if method == "bfs" else 400)
+
+    def test_metrics_are_of_as_many_groups_as_asked_for(self):
+        sizes = stages.MetricsSizes(500, 20, 100)
+        quality = stages.measure_metrics(sizes, 1, with_memory=False).quality
+        assert (quality["n_identities"], quality["n_clusters"]) == (20, 100)
+
+    def test_subgraphs_alone(self):
+        measured = stages.measure_subgraphs(TINY, 1, with_memory=False)
+        assert measured.name == "subgraphs, k=(6, 3), u=3 / facelink"
+
+    def test_the_same_seed_gives_the_same_case(self):
+        first, second = links.prepare(TINY), links.prepare(TINY)
+        np.testing.assert_array_equal(first.features, second.features)
+        np.testing.assert_array_equal(first.pivots, second.pivots)
+        np.testing.assert_array_equal(
+            links.judge_by_facelink(first, Stopwatch()),
+            links.judge_by_facelink(second, Stopwatch()),
+        )
+
+
+class TestCommandLine:
+    def test_prints_the_results_and_keeps_the_record(self, tmp_path, capsys):
+        asked = []
+
+        def measure(quick, seed):
+            asked.append((quick, seed))
+            return [result()]
+
+        out = tmp_path / "records" / "trial.json"
+        run_benchmark("trial", measure, ["--quick", "--seed", "3", "--out", str(out)])
+        assert asked == [(True, 3)]
+        assert "case / facelink" in capsys.readouterr().out
+        assert Record.load(out).seed == 3
+
+    def test_measures_nothing_if_the_record_cannot_be_written(self, tmp_path):
+        def measure(quick, seed):
+            pytest.fail("measured before the output was checked")
+
+        with pytest.raises(OutputError, match="it is a folder"):
+            run_benchmark("trial", measure, ["--out", str(tmp_path)])
