@@ -1,15 +1,12 @@
-"""Draws docs/pipeline.png: the stages of facelink, run on a few made-up people.
+"""Draws docs/pipeline.png, the stages of facelink on a few made-up people.
 
-Everything in the picture is what the stages give. A small LinkGCN is trained on
-other made-up people first. The people shown are picked for two who look alike:
-the cosine threshold that suits this set best joins them, and the model tells them
-apart. Run it from the root of the repository; it takes about a minute.
+Everything in it is what the stages gave: see pipeline_scene.py. Run it from the
+root of the repository (``python docs/draw_pipeline.py``); it takes about a minute.
 """
 
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,315 +14,231 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 from numpy.typing import NDArray
+from pipeline_scene import Scene, make_scene
 from sklearn.manifold import TSNE
 
-from facelink.link_prediction import predict_likelihoods, predict_links, similarity_links
-from facelink.links import Links
-from facelink.merging.merge import merge_links
-from facelink.metrics import bcubed_scores
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
-from facelink.neighbors.graph import NeighborGraph
-from facelink.neighbors.search import find_neighbors
-from facelink.subgraphs import PivotSubgraph, SubgraphBuilder, SubgraphSettings
-from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
-from facelink.training.face_sets import FaceSet
-from facelink.training.settings import TrainingSettings
-from facelink.training.trainer import train_link_gcn
+from facelink.neighbors.graph import MISSING
 
 OUT = Path(__file__).with_name("pipeline.png")
 
-N_FEATURES = 32
-PEOPLE = SyntheticSettings(
-    n_faces=8_000,
-    n_features=N_FEATURES,
-    spread=0.8,
-    max_faces_per_person=30,
-    singleton_share=0.2,
-    size_exponent=1.2,
-    family_share=0.5,
-    family_similarity=0.6,
-    max_modes=1,
-    junk_share=0.0,
-    spectrum_decay=0.0,
-)
-SUBGRAPHS = SubgraphSettings((10, 3), 3)
-MODEL = LinkGCNConfig(N_FEATURES, (128, 128, 64, 64), subgraphs=SUBGRAPHS)
-TRAINING = TrainingSettings(
-    subgraphs=SUBGRAPHS,
-    epochs=6,
-    batch_size=32,
-    optimizer="adamw",
-    learning_rate=2e-3,
-    schedule="cosine",
-)
-TRAINING_SEED, SHOWN_SEED = 1, 2
+WIDTH, HEIGHT, DPI = 16.0, 4.2, 100
+"""Of the picture, in inches, and dots per inch."""
 
-N_OTHERS, N_ALONE = 6, 3
-"""People shown beside the two who look alike: with several faces, and with one."""
+PANEL_WIDTH, PANEL_HEIGHT, TOP = 2.72, 2.36, 0.80
+"""Inches of a panel; share of the height below the titles."""
 
-COSINES = np.round(np.arange(0.3, 0.9, 0.01), 2)
-"""Thresholds to find the best one among."""
+SPACING = 0.056
+"""Least distance of two faces, as a share of the panel's height."""
 
-BLUE, ORANGE, RED, INK, GREY, PALE = (
-    "#0072B2",
-    "#E69F00",
-    "#D55E00",
-    "#222222",
-    "#8A8F98",
-    "#D9DCE1",
-)
-LABEL_COLORS = ("#009E73", "#CC79A7", "#56B4E9", "#B8A800", "#7B5AA6", "#8C5A3C", "#404B5A")
-"""With blue, orange and red: Okabe and Ito's colours, told apart by colour-blind readers."""
+INK, GREY, PALE, EDGE = "#1F2328", "#6E7781", "#D8DCE2", "#AEB4BC"
+BLUE, ORANGE, RED = "#0072B2", "#E69F00", "#D55E00"
+OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#7A5195", "#8C6D1F", "#4D4D4D", "#A6D854")
+"""Colours of the people found, after blue and orange; Okabe and Ito's come first."""
+
+LIKELIHOOD_COLORS = mpl.colormaps["viridis"]
+
+FACE = 44.0
+"""Size of a face's mark."""
 
 
 def main() -> None:
-    """Train, pick, run the stages, draw."""
+    """Run the stages and draw."""
     mpl.use("Agg")
-    model = trained_model()
-    scene = next(iter(scenes(model)))
-    figure = draw(scene)
-    figure.savefig(OUT, dpi=100, metadata={"Software": None})
+    figure = draw(make_scene())
+    figure.savefig(OUT, dpi=DPI, metadata={"Software": None})
     plt.close(figure)
 
 
-def trained_model() -> LinkGCN:
-    """A model of made-up people who are not shown."""
-    known = make_faces(PEOPLE, seed=TRAINING_SEED)
-    with tempfile.TemporaryDirectory() as folder:
-        train_link_gcn([FaceSet("known", known.features, known.labels)], MODEL, TRAINING, folder)
-        return LinkGCN.from_pretrained(folder)
-
-
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """What the stages made of the people shown; N faces.
+class Sketch:
+    """One panel, the scene, and where its faces lie, (N, 2)."""
 
-    Parameters
-    ----------
-    points : float (N, 2)
-        Projection of the features.
-    twins : int64 (2,)
-        The two people who look alike.
-    cosine : float
-        The threshold that suits this set best and yet joins them.
-    likelihoods : float32 (k1,)
-        Of the pivot's links, nearest first.
-    """
+    axes: Axes
+    scene: Scene
+    places: NDArray[np.floating]
 
-    points: NDArray[np.floating]
-    labels_true: NDArray[np.int64]
-    twins: NDArray[np.int64]
-    cosine: float
-    graph: NeighborGraph
-    subgraph: PivotSubgraph
-    likelihoods: NDArray[np.float32]
-    links: Links
-    threshold: float
-    labels_pred: NDArray[np.int64]
+    def dots(self, faces: Any = slice(None), **style: Any) -> None:
+        """Mark faces, chosen by ids or by a mask."""
+        style = {"s": FACE, "edgecolors": "white", "linewidths": 0.7, "zorder": 3, **style}
+        self.axes.scatter(*self.places[faces].T, **style)
 
+    def lines(self, pairs: NDArray[np.integer], **style: Any) -> None:
+        """Join pairs of faces, (L, 2)."""
+        style = {"zorder": 2, "capstyle": "round", **style}
+        self.axes.add_collection(LineCollection(list(self.places[pairs]), **style))
 
-def scenes(model: LinkGCN) -> Iterator[Scene]:
-    """Scenes in which the best cosine threshold joins two people and the model joins nobody."""
-    faces = make_faces(PEOPLE, seed=SHOWN_SEED)
-    for twins, features, labels in candidates(faces):
-        graph = find_neighbors(features, SUBGRAPHS.n_neighbors, "exact")
-        by_cosine = similarity_links(graph, SUBGRAPHS.k_at_hop[0])
-        cosine = best_cosine(by_cosine, labels)
-        if not are_joined(twins, labels, by_threshold(by_cosine, cosine)):
-            continue
-        links = predict_links(model, features, graph, SUBGRAPHS)
-        threshold = model.config.initial_threshold
-        merged = merge_links(links, initial_threshold=threshold)
-        if bcubed_scores(labels, merged.labels).fscore < 1:
-            continue
-        pivot = pivot_between(twins, labels, graph)
-        yield Scene(
-            projected(features),
-            labels,
-            twins,
-            cosine,
-            graph,
-            SubgraphBuilder(graph, SUBGRAPHS).build([pivot])[0],
-            predict_likelihoods(model, features, graph, SUBGRAPHS, pivots=np.array([pivot]))[0],
-            links,
-            threshold,
-            merged.labels,
-        )
-
-
-Candidate = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
-
-
-def candidates(faces: SyntheticFaces) -> Iterator[Candidate]:
-    """Two people who resemble each other with others who do not: (two people, features, labels)."""
-    sizes = np.bincount(faces.labels)
-    centers = np.zeros((len(sizes), N_FEATURES))
-    np.add.at(centers, faces.labels, faces.features)
-    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
-    resemblance = centers @ centers.T
-    medium = np.flatnonzero((sizes >= 10) & (sizes <= 18))
-    alone = np.flatnonzero(sizes == 1)
-    random = np.random.default_rng(SHOWN_SEED)
-    for first in medium:
-        for second in medium[(medium > first) & (abs(resemblance[first, medium] - 0.5) < 0.1)]:
-            shown = [first, second]
-            for person in random.permutation(medium):
-                if len(shown) < 2 + N_OTHERS and (resemblance[person, shown] < 0.35).all():
-                    shown.append(person)
-            shown.extend(random.choice(alone, N_ALONE, replace=False))
-            chosen = np.flatnonzero(np.isin(faces.labels, shown))
-            yield np.array(shown[:2]), faces.features[chosen], faces.labels[chosen]
-
-
-def best_cosine(by_cosine: Links, labels: NDArray[np.int64]) -> float:
-    """The threshold with the best BCubed F."""
-    scores = [
-        bcubed_scores(labels, by_threshold(by_cosine, cosine)).fscore for cosine in COSINES.tolist()
-    ]
-    return float(COSINES[int(np.argmax(scores))])
-
-
-def by_threshold(by_cosine: Links, cosine: float) -> NDArray[np.int64]:
-    """Groups of faces joined by this cosine."""
-    return merge_links(by_cosine, "threshold", initial_threshold=(1 + cosine) / 2).labels
-
-
-def are_joined(
-    twins: NDArray[np.int64], labels: NDArray[np.int64], labels_pred: NDArray[np.int64]
-) -> bool:
-    """Whether most faces of both people are in one group."""
-    groups = [np.bincount(labels_pred[labels == person]).argmax() for person in twins]
-    return bool(groups[0] == groups[1])
-
-
-def pivot_between(
-    twins: NDArray[np.int64], labels: NDArray[np.int64], graph: NeighborGraph
-) -> int:
-    """The face of the first person that has the most neighbours of either."""
-    neighbors = labels[graph.indices[:, : SUBGRAPHS.k_at_hop[0]]]
-    n_own, n_other = ((neighbors == person).sum(axis=1) for person in twins)
-    balance = np.where(labels == twins[0], np.minimum(n_own, n_other), -1)
-    return int(balance.argmax())
-
-
-def projected(features: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Features in two dimensions, (N, 2)."""
-    projection = TSNE(perplexity=12, metric="cosine", init="random", random_state=0)
-    return np.asarray(projection.fit_transform(features))
+    def star(self) -> None:
+        """Mark the pivot."""
+        pivot = [self.scene.pivot.instance]
+        self.dots(pivot, s=330, marker="*", c=RED, linewidths=1.0, zorder=6)
 
 
 def draw(scene: Scene) -> Figure:
     """One row of panels, a stage each."""
-    plt.rcParams.update({"font.family": "DejaVu Sans", "text.color": INK})
-    figure, panels = plt.subplots(1, 5, figsize=(16, 4.2))
-    figure.subplots_adjust(left=0.005, right=0.995, top=0.80, bottom=0.17, wspace=0.10)
-    for panel in panels:
-        panel.set_xticks([])
-        panel.set_yticks([])
-        panel.set_aspect("equal")
-        panel.spines[:].set_visible(False)
-    draw_features(panels[0], scene)
-    draw_neighbors(panels[1], scene)
-    draw_subgraph(panels[2], scene)
-    draw_likelihoods(panels[3], scene)
-    draw_groups(panels[4], scene)
+    figure = plt.figure(figsize=(WIDTH, HEIGHT), facecolor="white")
+    stages = (
+        ("Features", "features.py", draw_features),
+        ("Neighbours", "neighbors/", draw_neighbors),
+        ("Pivot subgraph", "subgraphs.py", draw_subgraph),
+        ("Link likelihoods", "link_prediction.py", draw_likelihoods),
+        ("People", "merging/", draw_people),
+    )
+    places = placed(scene)
+    for number, (title, module, draw_stage) in enumerate(stages):
+        axes = panel(figure, number, len(stages))
+        caption = draw_stage(Sketch(axes, scene, places))
+        center = (number + 0.5) / len(stages)
+        texts = (
+            (0.935, f"{number + 1}  {title}", {"fontsize": 17, "fontweight": "bold"}),
+            (0.850, module, {"fontsize": 13, "family": "DejaVu Sans Mono", "color": GREY}),
+            (0.095, caption, {"fontsize": 13.5, "linespacing": 1.3}),
+        )
+        for height, text, style in texts:
+            figure.text(center, height, text, ha="center", va="center", **{"color": INK, **style})
+        if number:
+            arrow(figure, number / len(stages))
     return figure
 
 
-def title(panel: Axes, number: int, name: str, module: str, caption: str) -> None:
-    panel.text(
-        0.5, 1.19, f"{number}  {name}", transform=panel.transAxes, ha="center", va="center",
-        fontsize=16, fontweight="bold",
+def panel(figure: Figure, number: int, n_panels: int) -> Axes:
+    """Axes without a frame, wide as 1.15 and high as 1."""
+    left = (number + 0.5) / n_panels - PANEL_WIDTH / WIDTH / 2
+    bottom = TOP - PANEL_HEIGHT / HEIGHT
+    axes = figure.add_axes((left, bottom, PANEL_WIDTH / WIDTH, PANEL_HEIGHT / HEIGHT))
+    axes.set_xlim(0, PANEL_WIDTH / PANEL_HEIGHT)
+    axes.set_ylim(0, 1)
+    axes.set_axis_off()
+    return axes
+
+
+def arrow(figure: Figure, x: float) -> None:
+    """Point from one title to the next."""
+    figure.add_artist(
+        FancyArrowPatch(
+            (x - 0.008, 0.935),
+            (x + 0.008, 0.935),
+            arrowstyle="-|>",
+            mutation_scale=16,
+            linewidth=1.8,
+            color=EDGE,
+            transform=figure.transFigure,
+        )
     )
-    panel.text(
-        0.5, 1.08, module, transform=panel.transAxes, ha="center", va="center", fontsize=12,
-        family="DejaVu Sans Mono", color=GREY,
+
+
+def placed(scene: Scene) -> NDArray[np.floating]:
+    """Places of the faces in a panel, (N, 2): a t-SNE of the features, drawn out to be seen."""
+    projection = TSNE(perplexity=15, metric="cosine", init="pca", random_state=0)
+    places = np.asarray(projection.fit_transform(scene.features), dtype=np.float64)
+    for _ in range(300):
+        places = push_apart(fitted(places))
+    return fitted(places)
+
+
+def fitted(places: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scale to the panel, with a margin."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    room = np.array([PANEL_WIDTH / PANEL_HEIGHT, 1.0])
+    return SPACING / 2 + (places - low) / (high - low) * (room - SPACING)
+
+
+def push_apart(places: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Move faces that are nearer than `SPACING` a little away from each other."""
+    apart = places[:, None] - places[None]
+    distance = np.linalg.norm(apart, axis=2) + 1e-9
+    push = np.clip(SPACING - distance, 0, None) / distance
+    np.fill_diagonal(push, 0)
+    return places + 0.25 * (push[:, :, None] * apart).sum(axis=1)
+
+
+def neighbor_pairs(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Every face with each of its neighbours, (N·K, 2), and their cosine similarities."""
+    rows, ranks = np.nonzero(scene.graph.indices != MISSING)
+    pairs = np.stack((rows, scene.graph.indices[rows, ranks]), axis=1)
+    return pairs, scene.graph.similarities[rows, ranks]
+
+
+def draw_features(sketch: Sketch) -> str:
+    """The two who look alike, and what a cosine threshold would join."""
+    scene = sketch.scene
+    pairs, cosines = neighbor_pairs(scene)
+    people = scene.labels_true[pairs]
+    is_wrong = np.isin(people, scene.alike).all(axis=1) & (people[:, 0] != people[:, 1])
+    sketch.lines(pairs[is_wrong & (cosines >= scene.cosine)], colors=RED, linewidths=1.6)
+    sketch.dots(c=EDGE)
+    for person, color in zip(scene.alike, (BLUE, ORANGE), strict=True):
+        sketch.dots(scene.labels_true == person, c=color)
+    return f"two people look alike: a cosine\nof {scene.cosine:.2f} links them wrongly"
+
+
+def draw_neighbors(sketch: Sketch) -> str:
+    """The neighbour graph."""
+    pairs, _ = neighbor_pairs(sketch.scene)
+    sketch.lines(pairs, colors=BLUE, linewidths=0.8, alpha=0.22)
+    sketch.dots(c=INK, s=30)
+    return f"each face and the {sketch.scene.graph.n_neighbors} faces\nmost similar to it"
+
+
+def draw_subgraph(sketch: Sketch) -> str:
+    """The pivot's nodes and edges."""
+    subgraph = sketch.scene.subgraph
+    edges = np.argwhere(subgraph.adjacency.toarray())
+    sketch.dots(c=PALE, s=30, zorder=1)
+    sketch.lines(subgraph.nodes[edges], colors=INK, linewidths=0.8, alpha=0.35)
+    sketch.dots(subgraph.nodes[subgraph.hops == 2], c="#56B4E9", s=30)
+    sketch.dots(subgraph.nodes[subgraph.hops == 1], c=BLUE, s=100, zorder=4)
+    sketch.star()
+    return "the pivot ★ is judged among its\nneighbours and their neighbours"
+
+
+def draw_likelihoods(sketch: Sketch) -> str:
+    """The pivot's links."""
+    scene = sketch.scene
+    pivot = scene.pivot.instance
+    neighbors = scene.graph.indices[pivot, : scene.likelihoods.shape[1]]
+    colors = LIKELIHOOD_COLORS(scene.likelihoods[pivot])
+    sketch.dots(c=PALE, s=30, zorder=1)
+    pairs = np.stack((np.full_like(neighbors, pivot), neighbors), axis=1)
+    sketch.lines(pairs, colors=colors, linewidths=2.4)
+    sketch.dots(neighbors, c=colors, s=100, edgecolors=INK, linewidths=0.8, zorder=4)
+    sketch.star()
+    color_bar(sketch.axes)
+    return "LinkGCN: are pivot and\nneighbour one person?"
+
+
+def color_bar(axes: Axes) -> None:
+    """Scale of the likelihoods from 0 to 1."""
+    inset = axes.inset_axes((0.0, 0.02, 0.30, 0.04))
+    inset.imshow(np.linspace(0, 1, 128)[None], aspect="auto", cmap=LIKELIHOOD_COLORS)
+    inset.set_axis_off()
+    for place, text in ((0.0, "0"), (1.0, "1")):
+        inset.text(place, 1.5, text, transform=inset.transAxes, ha="center", fontsize=12, color=INK)
+
+
+def draw_people(sketch: Sketch) -> str:
+    """The groups found, and the links above the first threshold."""
+    scene = sketch.scene
+    links = scene.links
+    sketch.lines(
+        links.pairs[links.likelihoods >= scene.threshold], colors=EDGE, linewidths=0.6, alpha=0.6
     )
-    panel.text(
-        0.5, -0.04, caption, transform=panel.transAxes, ha="center", va="top", fontsize=12.5,
-        linespacing=1.25,
-    )
-
-
-def lines(panel: Axes, points: NDArray, pairs: NDArray, **style: object) -> None:
-    panel.add_collection(LineCollection(list(points[pairs]), **style))
-
-
-def is_of(scene: Scene, person: int) -> NDArray[np.bool_]:
-    return scene.labels_true == person
-
-
-def draw_features(panel: Axes, scene: Scene) -> None:
-    points = scene.points
-    rows = np.repeat(np.arange(len(points)), scene.graph.n_neighbors)
-    cols = scene.graph.indices.ravel()
-    first, second = is_of(scene, scene.twins[0]), is_of(scene, scene.twins[1])
-    wrong = first[rows] & second[cols] & (scene.graph.similarities.ravel() >= scene.cosine)
-    wrong |= second[rows] & first[cols] & (scene.graph.similarities.ravel() >= scene.cosine)
-    lines(panel, points, np.stack([rows, cols], 1)[wrong], colors=RED, linewidths=1.4, zorder=1)
-    colors = np.where(first, BLUE, np.where(second, ORANGE, GREY))
-    panel.scatter(*points.T, s=34, c=colors, edgecolors="white", linewidths=0.6, zorder=2)
-    title(panel, 1, "Features", "features.py",
-          f"two people look alike: cosine\n≥ {scene.cosine:.2f} would join them")
-
-
-def draw_neighbors(panel: Axes, scene: Scene) -> None:
-    points = scene.points
-    k = scene.graph.n_neighbors
-    rows = np.repeat(np.arange(len(points)), k)
-    lines(panel, points, np.stack([rows, scene.graph.indices.ravel()], 1), colors=BLUE,
-          linewidths=0.6, alpha=0.25, zorder=1)
-    panel.scatter(*points.T, s=26, c=INK, edgecolors="white", linewidths=0.6, zorder=2)
-    title(panel, 2, "Neighbours", "neighbors/", f"the {k} most similar faces\nof every face")
-
-
-def draw_subgraph(panel: Axes, scene: Scene) -> None:
-    points, sub = scene.points, scene.subgraph
-    panel.scatter(*points.T, s=16, c=PALE, zorder=1)
-    coo = sub.adjacency.tocoo()
-    lines(panel, points, np.stack([sub.nodes[coo.row], sub.nodes[coo.col]], 1), colors=INK,
-          linewidths=0.7, alpha=0.5, zorder=2)
-    hop1 = sub.nodes[sub.hops == 1]
-    hop2 = sub.nodes[sub.hops == 2]
-    panel.scatter(*points[hop2].T, s=24, c="#56B4E9", edgecolors="white", linewidths=0.6, zorder=3)
-    panel.scatter(*points[hop1].T, s=70, c=BLUE, edgecolors="white", linewidths=0.8, zorder=4)
-    panel.scatter(*points[sub.pivot], s=230, marker="*", c=RED, edgecolors="white", linewidths=0.9, zorder=5)
-    title(panel, 3, "Subgraph", "subgraphs.py", "a pivot's context: neighbours\nand their neighbours")
-
-
-def draw_likelihoods(panel: Axes, scene: Scene) -> None:
-    points, sub = scene.points, scene.subgraph
-    panel.scatter(*points.T, s=16, c=PALE, zorder=1)
-    hop1 = sub.nodes[sub.hops == 1]
-    cmap = mpl.colormaps["cividis"]
-    pairs = np.stack([np.full(len(hop1), sub.pivot), hop1], 1)
-    lines(panel, points, pairs, colors=cmap(scene.likelihoods), linewidths=1.6, zorder=2)
-    dots = panel.scatter(*points[hop1].T, s=70, c=scene.likelihoods, cmap=cmap, vmin=0, vmax=1,
-                  edgecolors=INK, linewidths=0.7, zorder=4)
-    panel.scatter(*points[sub.pivot], s=230, marker="*", c=RED, edgecolors="white", linewidths=0.9, zorder=5)
-    title(panel, 4, "Link likelihoods", "models/link_gcn.py", "are pivot and neighbour\none person?")
-
-
-def draw_groups(panel: Axes, scene: Scene) -> None:
-    points = scene.points
-    kept = scene.links.likelihoods >= scene.threshold
-    lines(panel, points, scene.links.pairs[kept], colors=GREY, linewidths=0.5, alpha=0.5, zorder=1)
     sizes = np.bincount(scene.labels_pred)
-    rest = iter(LABEL_COLORS)
-    for label in np.argsort(-sizes, kind="stable"):
-        members = scene.labels_pred == label
-        if sizes[label] == 1:
-            panel.scatter(*points[members].T, s=34, facecolors="white", edgecolors=GREY, linewidths=1.3, zorder=2)
-            continue
-        if (members & is_of(scene, scene.twins[0])).sum() * 2 > sizes[label]:
-            color = BLUE
-        elif (members & is_of(scene, scene.twins[1])).sum() * 2 > sizes[label]:
-            color = ORANGE
-        else:
-            color = next(rest)
-        panel.scatter(*points[members].T, s=34, c=color, edgecolors="white", linewidths=0.6, zorder=2)
-    title(panel, 5, "People", "merging/", "links merged, one colour\nper person found")
+    for label, color in group_colors(scene).items():
+        sketch.dots(scene.labels_pred == label, c=color)
+    sketch.dots(sizes[scene.labels_pred] == 1, c="white", edgecolors=GREY, linewidths=1.6)
+    return "links above a rising threshold\nmake one group per person"
+
+
+def group_colors(scene: Scene) -> dict[int, str]:
+    """Colour of each group of several faces; those of the two who look alike keep theirs."""
+    sizes = np.bincount(scene.labels_pred)
+    colors = {}
+    for person, color in zip(scene.alike, (BLUE, ORANGE), strict=True):
+        colors[int(np.bincount(scene.labels_pred[scene.labels_true == person]).argmax())] = color
+    rest = (int(label) for label in np.flatnonzero(sizes > 1) if label not in colors)
+    return colors | dict(zip(rest, OTHERS, strict=False))
 
 
 if __name__ == "__main__":

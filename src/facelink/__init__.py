@@ -1,3 +1,52 @@
-"""facelink groups faces by person: linkage-based clustering with a graph convolution network."""
+"""facelink groups faces by person: linkage-based clustering with a graph convolution network.
+
+The stages, in the order of the data (docs/design.md):
+
+1. `load_features`, `load_labels`: files -> arrays
+2. `find_neighbors`: features -> `NeighborGraph`
+3. `SubgraphBuilder`: pivots -> `SubgraphBatch`
+4. `LinkGCN`: subgraphs -> logits of the 1-hop nodes
+5. `predict_links`: every instance a pivot once -> `Links`
+6. `merge_links`: links -> labels
+7. `clustering_scores`: labels against the true ones
+
+`LinkageClustering` is all of them; `train_link_gcn` makes models.
+"""
+
+from facelink.clustering import LinkageClustering
+from facelink.errors import FacelinkError, InputError, OutputError
+from facelink.features import load_features
+from facelink.labels import load_labels, save_labels
+from facelink.link_prediction import predict_links
+from facelink.links import Links
+from facelink.merging.merge import merge_links
+from facelink.metrics import clustering_scores
+from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.search import find_neighbors
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from facelink.training.trainer import train_link_gcn
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "FacelinkError",
+    "InputError",
+    "LinkGCN",
+    "LinkGCNConfig",
+    "LinkageClustering",
+    "Links",
+    "NeighborGraph",
+    "OutputError",
+    "SubgraphBuilder",
+    "SubgraphSettings",
+    "__version__",
+    "clustering_scores",
+    "find_neighbors",
+    "load_features",
+    "load_labels",
+    "merge_links",
+    "predict_links",
+    "save_labels",
+    "train_link_gcn",
+]

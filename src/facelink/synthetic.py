@@ -42,7 +42,8 @@ class SyntheticSettings:
         The sizes s ≥ 2 of the others follow s^−exponent: the smaller, the
         longer the tail; above 1.
     max_faces_per_person
-        Largest size drawn.
+        Largest size drawn; a tenth of the faces at most, so that small
+        collections have several people.
     spread
         Mean ratio of a face's deviation from its mode to the length of the
         mode, about 1 for a good embedder: two faces of one mode then have a
@@ -155,7 +156,8 @@ def make_faces(settings: SyntheticSettings | None = None, *, seed: int = 0) -> S
 
 def _draw_labels(settings: SyntheticSettings, random: np.random.Generator) -> NDArray[np.int64]:
     """Person of each face: sizes from the long tail until there are enough faces, shuffled."""
-    sizes = np.arange(2, settings.max_faces_per_person + 1)
+    largest = min(settings.max_faces_per_person, max(2, settings.n_faces // 10))
+    sizes = np.arange(2, largest + 1)
     weights = sizes.astype(np.float64) ** -settings.size_exponent
     drawn: list[NDArray[np.int64]] = []
     n_drawn = 0

@@ -26,6 +26,7 @@ from facelink.subgraphs import SubgraphSettings
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import (
     ClassWeighting,
+    InitialWeights,
     Optimizer,
     Precision,
     Schedule,
@@ -144,6 +145,14 @@ def train(
             "collections unlike the training sets.",
         ),
     ] = _TRAINING.resample,
+    initial_weights: Annotated[
+        InitialWeights,
+        typer.Option(
+            "--initial-weights",
+            metavar="similarity|xavier",
+            help="Begin as plain similarity and learn context from there, or at random.",
+        ),
+    ] = _TRAINING.initial_weights,
     validation_share: Annotated[
         float,
         typer.Option(
@@ -178,6 +187,7 @@ def train(
         schedule=schedule,
         class_weighting=class_weighting,
         resample=resample,
+        initial_weights=initial_weights,
         validation_share=validation_share,
         precision=precision,
         seed=seed,

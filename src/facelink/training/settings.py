@@ -10,6 +10,7 @@ from facelink.subgraphs import SubgraphSettings
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["step", "cosine", "constant"]
 ClassWeighting = Literal["none", "balanced"]
+InitialWeights = Literal["similarity", "xavier"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -44,6 +45,10 @@ class TrainingSettings:
         Collections drawn for a round; each gives the same number of pivots.
     max_draw_faces
         Largest collection drawn.
+    initial_weights
+        ``"similarity"``: begin as plain similarity and learn context from there
+        (`start_from_similarity`); ``"xavier"``: at random, as the authors'
+        code.
     validation_share
         Share of each set's people who are held out, in (0, 1).
     precision
@@ -66,6 +71,7 @@ class TrainingSettings:
     round_pivots: int = 4096
     round_draws: int = 8
     max_draw_faces: int = 20_000
+    initial_weights: InitialWeights = "similarity"
     validation_share: float = 0.2
     precision: Precision = "auto"
     seed: int = 0
@@ -75,6 +81,7 @@ class TrainingSettings:
             ("optimizer", Optimizer),
             ("schedule", Schedule),
             ("class_weighting", ClassWeighting),
+            ("initial_weights", InitialWeights),
             ("precision", Precision),
         ):
             if getattr(self, name) not in get_args(kind):

@@ -8,6 +8,7 @@ in several regimes, and a killed run goes on where it was.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from facelink.files import check_writable, write_json
 from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
 from facelink.subgraphs import SubgraphBuilder
 from facelink.training.face_sets import FaceSet, check_face_sets, split_by_identity
+from facelink.training.initial import start_from_similarity
 from facelink.training.rounds import Round, TrainingRounds
 from facelink.training.settings import TrainingSettings
 from facelink.training.state import (
@@ -35,6 +37,9 @@ from facelink.training.validation import validate, validation_regimes
 STATE_NAME = "training_state.safetensors"
 HISTORY_NAME = "training.json"
 LAST_FOLDER = "last"
+
+_INITIAL_BATCH_SIZE = 64
+_N_INITIAL_BATCHES = 16
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def train_link_gcn(
     regimes = validation_regimes(
         (*(held_out for _, held_out in splits), *validation_sets), config.subgraphs, settings.seed
     )
-    model = _initial_model(config, settings.seed).to(device)
+    model = _initial_model(config, rounds, device)
     optimizer = _optimizer(model, settings)
     run = fingerprint(config, settings, face_sets, validation_sets)
     progress = Progress()
@@ -172,10 +177,17 @@ def _check_run(
     check_writable(out / STATE_NAME)
 
 
-def _initial_model(config: LinkGCNConfig, seed: int) -> LinkGCN:
+def _initial_model(
+    config: LinkGCNConfig, rounds: TrainingRounds, device: torch.device | str
+) -> LinkGCN:
+    settings = rounds.settings
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return LinkGCN(config)
+        torch.manual_seed(settings.seed)
+        model = LinkGCN(config).to(device)
+    if settings.initial_weights == "similarity":
+        batches = _batches(rounds[0], _INITIAL_BATCH_SIZE, device)
+        start_from_similarity(model, islice(batches, _N_INITIAL_BATCHES), settings.seed)
+    return model
 
 
 def _optimizer(model: LinkGCN, settings: TrainingSettings) -> torch.optim.Optimizer:
