@@ -18,7 +18,7 @@ def compare(first: Record, second: Record) -> list[str]:
     new = {result.name: result for result in second.results}
     lines = [f"first:  {_title(first)}", f"second: {_title(second)}"]
     lines += [f"note: {note}" for note in _differences(first, second)]
-    for name in old.keys() | new.keys():
+    for name in sorted(old.keys() | new.keys()):
         if name not in new or name not in old:
             lines.append(f"note: {name} is only in the {'first' if name in old else 'second'}")
     for name, result in old.items():

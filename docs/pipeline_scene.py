@@ -191,8 +191,8 @@ def _sets_of_people() -> Iterator[SetOfPeople]:
 
 def _best_cosine(by_cosine: Links, labels: NDArray[np.int64]) -> float:
     """The threshold with the best BCubed F."""
-    candidates = _COSINES.tolist()
-    return max(candidates, key=lambda c: bcubed_scores(labels, _joined_by(by_cosine, c)).fscore)
+    scores = [bcubed_scores(labels, _joined_by(by_cosine, cosine)).fscore for cosine in _COSINES]
+    return float(_COSINES[int(np.argmax(scores))])
 
 
 def _joined_by(by_cosine: Links, cosine: float) -> NDArray[np.int64]:

@@ -30,12 +30,11 @@ _SUBGRAPHS = SubgraphSettings((40, 5), 5)
 _TRAINING = TrainingSettings(
     subgraphs=_SUBGRAPHS,
     epochs=3,
-    batch_size=32,
     optimizer="adamw",
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     schedule="cosine",
 )
-_WIDTHS = (128, 128, 64, 64)
+_WIDTHS = (256, 256, 128, 128)
 _COSINE_THRESHOLDS = np.round(np.arange(0.30, 0.81, 0.02), 2)
 
 

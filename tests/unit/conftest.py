@@ -31,6 +31,7 @@ def trained_model(tmp_path_factory):
         optimizer="adamw",
         learning_rate=0.01,
         schedule="cosine",
+        initial_weights="xavier",
         resample=False,
     )
     features, labels = clustered_features(n_people=150, faces_each=6, n_features=32)

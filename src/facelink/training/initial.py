@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -21,6 +22,9 @@ from facelink.models.link_gcn import LinkGCN, LinkInput
 
 _MEAN_POSITIVE_PART = float(1 / np.sqrt(2 * np.pi))
 """Mean of max(0, z) for a standard normal z: scales the carried unit to about 1."""
+
+_USUAL_SLOPE, _USUAL_INTERCEPT = -10.0, 9.0
+"""Links are likely where the carried unit is below 0.9."""
 
 _OTHER_UNITS = 0.1
 """How much of their Xavier weights the other units begin with at the output."""
@@ -38,7 +42,7 @@ def start_from_similarity(
         With Xavier weights.
     batches
         Some inputs and the class of each 1-hop node, int64 (L,), to fit the
-        output's scale on. At least one of either class.
+        output's scale on; if all are of one class, it begins at a usual value.
     seed
         Of the directions.
     """
@@ -84,10 +88,18 @@ def _fit_output(model: LinkGCN, batches: Iterable[tuple[LinkInput, Tensor]]) -> 
         model(inputs)
         classes.append(is_linked.cpu().numpy())
     hook.remove()
-    fitted = LogisticRegression().fit(np.concatenate(lengths)[:, None], np.concatenate(classes))
+    slope, intercept = _logistic(np.concatenate(lengths), np.concatenate(classes))
     weight = model.classifier.get_parameter("2.weight")
     bias = model.classifier.get_parameter("2.bias")
     sign = torch.tensor([-0.5, 0.5]).to(weight)
     weight.mul_(_OTHER_UNITS)
-    weight[:, 0] = float(fitted.coef_[0, 0]) * sign
-    bias.copy_(float(fitted.intercept_[0]) * sign)
+    weight[:, 0] = slope * sign
+    bias.copy_(intercept * sign)
+
+
+def _logistic(lengths: NDArray[np.float32], classes: NDArray[np.int64]) -> tuple[float, float]:
+    """Slope and intercept of the log-odds of a link over the length."""
+    if classes.min() == classes.max():
+        return _USUAL_SLOPE, _USUAL_INTERCEPT
+    fitted = LogisticRegression().fit(lengths[:, None], classes)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
