@@ -1,11 +1,12 @@
 # make demo   sets everything up and groups made-up faces by person
+# make picture   draws docs/pipeline.png
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test lint wheel-check clean
+.PHONY: setup demo test lint wheel-check picture clean
 
 setup: $(INSTALLED)
 
@@ -29,6 +30,9 @@ test: lint wheel-check
 
 wheel-check: setup
 	$(BIN)/python tests/wheel_check.py
+
+picture: setup
+	$(BIN)/python docs/draw_pipeline.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output

@@ -210,10 +210,11 @@ class TestCompare:
 
 class TestCases:
     def test_link_prediction_agrees_and_reports_its_stages(self):
-        ours, dense, subgraphs = links.measure_links(TINY, 1, with_memory=False)
+        ours, dense, by_element, subgraphs = links.measure_links(TINY, 1, with_memory=False)
         assert ours.quality["max_score_difference"] < SCORE_TOLERANCE
         assert ours.quality["times_faster"] > 0
         assert dense.stages.keys() == {TOTAL, "subgraphs", "network"}
+        assert by_element.stages.keys() == dense.stages.keys()
         assert (ours.n_items, dense.n_items, subgraphs.n_items) == (6, 4, 6)
 
     def test_a_likelihood_on_one_side_only_shows_as_a_difference(self, monkeypatch):

@@ -111,6 +111,11 @@ def check_face_sets(face_sets: Sequence[FaceSet]) -> None:
             "features."
         )
     for faces in face_sets:
+        if faces.labels.min() < 0:
+            raise InputError(
+                f"{faces.name}: label {faces.labels.min()}; training needs to know everyone, so "
+                "leave out the faces whose person is unknown."
+            )
         sizes = np.unique(faces.labels, return_counts=True)[1]
         if len(sizes) < 4 or sizes.max() < 2:
             raise InputError(

@@ -6,7 +6,7 @@ the run's progress as metadata. Nothing is pickled.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,10 +151,23 @@ def restore_state(
 
 
 def _check_same_run(path: Path, stored: dict[str, Any], run: dict[str, Any]) -> None:
-    for part in run:
-        if stored.get(part) != run[part]:
-            raise InputError(
-                f"training state {path}: its {part} is {stored.get(part)}, this run's is "
-                f"{run[part]}; resume with the same data and settings, or train into another "
-                "folder."
-            )
+    different = [
+        f"{name}: {there} there, {here} here" for name, there, here in _differences(stored, run)
+    ]
+    if different:
+        raise InputError(
+            f"training state {path} is of another run ({'; '.join(different)}); resume with the "
+            "same data and settings, or train into another folder."
+        )
+
+
+def _differences(
+    stored: dict[str, Any], run: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted name and both values of whatever differs."""
+    for name in sorted(stored.keys() | run.keys()):
+        there, here = stored.get(name), run.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from _differences(there, here, f"{prefix}{name}.")
+        elif there != here:
+            yield f"{prefix}{name}", there, here

@@ -147,7 +147,9 @@ class TestRefusal:
             "validation_sets": [OTHERS],
         }
         model = LinkGCN(CONFIG)
-        with pytest.raises(InputError, match=rf"(?s)state: its {part} is .* same data and setti"):
+        with pytest.raises(
+            InputError, match=rf"(?s)another run .{part}.* there, .* same data and setti"
+        ):
             restore_state(state, model, optimizers(model)["sgd"](), fingerprint(**(same | changes)))
 
     def test_a_file_of_something_else(self, tmp_path):
