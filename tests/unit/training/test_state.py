@@ -25,7 +25,7 @@ RUN = fingerprint(CONFIG, SETTINGS, [FACES], [OTHERS])
 
 
 def scores(bcubed_f, average_precision=0.5):
-    regime = RegimeScores("set / natural", 0.7, 0.1, 0.2, average_precision, 0.9, bcubed_f)
+    regime = RegimeScores("set / natural", 100, 0.7, 0.1, 0.2, average_precision, 0.9, bcubed_f)
     return EpochScores(0.6, ValidationScores((regime,), 0.55))
 
 
