@@ -186,7 +186,7 @@ def _read_pair(path: Path, ids: str, values: str, *, are_distances: bool) -> Nei
 
 
 def _read_faiss(path: Path, features: _Features) -> NeighborGraph:
-    products, ids = read_npz(path, _WHAT, "D"), read_npz(path, _WHAT, "I")
+    products, ids = _as_float32(path, "D", read_npz(path, _WHAT, "D")), read_npz(path, _WHAT, "I")
     if ids.shape == products.shape and ids.ndim == 2:
         is_present = ids[:, 1:] != MISSING
         n_rises = np.count_nonzero((products[:, 1:] > products[:, :-1]) & is_present)
@@ -197,7 +197,7 @@ def _read_faiss(path: Path, features: _Features) -> NeighborGraph:
                 "products; search with METRIC_INNER_PRODUCT, or save arrays called indices and "
                 "distances, 1 − cosine (half the squared distance of unit vectors)."
             )
-    return _graph(path, ids, _as_float32(path, "D", products))
+    return _graph(path, ids, products)
 
 
 def _graph(path: Path, ids: NDArray[Any], similarities: NDArray[Any]) -> NeighborGraph:

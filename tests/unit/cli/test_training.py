@@ -186,7 +186,9 @@ class TestRefusal:
         before = (tmp_path / STATE_NAME).read_bytes()
         message = refused(*line)
         assert "holds a training run already; go on with --resume, or choose another" in message
-        assert "its settings is" in refused(*line, "--resume", "--seed", 1)
+        assert "another run (settings.seed: 0 there, 1 here)" in refused(
+            *line, "--resume", "--seed", 1
+        )
         assert (tmp_path / STATE_NAME).read_bytes() == before
 
     def test_an_odd_number_of_files(self, refused_train, sets):
