@@ -29,7 +29,7 @@ THRESHOLDS = (*(round(0.05 * step, 2) for step in range(1, 20)), 0.97, 0.98, 0.9
 """Merge thresholds that validation compares."""
 
 _AS_GOOD_AS_THE_BEST = 0.01
-"""Of thresholds whose BCubed F over all validation faces is this close to the best, the highest is taken.
+"""Of thresholds whose BCubed F over all faces is this close to the best, the highest is taken.
 
 One false link joins two people, and the more strangers a collection has, the more
 false links it offers: collections in use are larger than those of validation.

@@ -159,7 +159,7 @@ class TestScores:
         run = judge_by(monkeypatch, lambda linked, cosines: np.where(linked, 0.0, 1.0))
         assert all(np.isfinite(scores.loss) for scores in run(regimes).regimes)
 
-    @pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.1])
+    @pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.5])
     def test_the_threshold_is_the_highest_that_is_as_good_as_the_best_over_all_faces(
         self, monkeypatch, tolerance
     ):
@@ -183,7 +183,7 @@ class TestScores:
         chosen = THRESHOLDS.index(scores.threshold)
         assert as_good[chosen]
         assert not as_good[chosen + 1 :].any()
-        assert (chosen > over_faces.argmax()) == (tolerance == 0.1)
+        assert (chosen > over_faces.argmax()) == (tolerance == 0.5)
         assert [regime.bcubed_f for regime in scores.regimes] == fscores[:, chosen].tolist()
         assert scores.bcubed_f == pytest.approx(over_faces[chosen])
 
