@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import resource
@@ -23,13 +24,18 @@ LONG_TEXT = "x" * 100_000
 LEAST_FILE_LIMIT = 4096
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files_only():
-    """Let the system refuse every file above 4 KB in the middle of writing it."""
+    """Let the system refuse every file above 4 KB in the middle of writing it.
+
+    Only around the write itself: a test report that goes to a file has to grow, too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LEAST_FILE_LIMIT, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def full_disk(*_):
@@ -61,16 +67,17 @@ class TestWrittenBeside:
         assert path.read_text() == "old"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_write_that_breaks_off_leaves_the_old_file(self, tmp_path, small_files_only):
+    def test_a_write_that_breaks_off_leaves_the_old_file(self, tmp_path):
         path = tmp_path / "labels.txt"
         write_text(path, "old")
-        with pytest.raises(OutputError, match=r"cannot write .*labels\.txt: File too large"):
+        message = r"cannot write .*labels\.txt: File too large"
+        with small_files_only(), pytest.raises(OutputError, match=message):
             write_text(path, LONG_TEXT)
         assert path.read_text() == "old"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_write_that_breaks_off_leaves_no_new_file(self, tmp_path, small_files_only):
-        with pytest.raises(OutputError, match="choose another place"):
+    def test_a_write_that_breaks_off_leaves_no_new_file(self, tmp_path):
+        with small_files_only(), pytest.raises(OutputError, match="choose another place"):
             write_text(tmp_path / "labels.txt", LONG_TEXT)
         assert list(tmp_path.iterdir()) == []
 
@@ -207,10 +214,11 @@ class TestArrays:
         save_file({"a": torch.zeros(3)}, tmp_path / "f.safetensors", metadata={"format": "pt"})
         assert load_arrays(tmp_path / "f.safetensors", "weights")[1] == {"format": "pt"}
 
-    def test_a_write_that_breaks_off_leaves_the_old_arrays(self, tmp_path, small_files_only):
+    def test_a_write_that_breaks_off_leaves_the_old_arrays(self, tmp_path):
         path = tmp_path / "f.safetensors"
         save_arrays(path, {"a": np.arange(3)}, {})
-        with pytest.raises(OutputError, match="What stood under that name before is unchanged"):
+        message = "What stood under that name before is unchanged"
+        with small_files_only(), pytest.raises(OutputError, match=message):
             save_arrays(path, {"a": np.arange(100_000)}, {})
         np.testing.assert_array_equal(load_arrays(path, "arrays")[0]["a"], np.arange(3))
         assert list(tmp_path.iterdir()) == [path]
