@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from facelink.clustering import LinkageClustering
+from facelink.clustering import LinkageClustering, subgraph_settings
 from facelink.features import save_features
 from facelink.labels import save_labels
+from facelink.link_prediction import similarity_links
+from facelink.links import Links
+from facelink.merging.threshold import merge_threshold
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
 from facelink.training.face_sets import FaceSet
@@ -107,19 +111,25 @@ def run_demo(
     threshold = _best_cosine_threshold(known)
     return DemoReport(
         clustering_scores(unknown.labels, labels),
-        clustering_scores(unknown.labels, _by_cosine(unknown, threshold)),
+        _scores_by_cosine(unknown, _cosine_links(unknown), threshold),
         threshold,
     )
 
 
-def _by_cosine(faces: SyntheticFaces, threshold: float) -> np.ndarray:
-    clustering = LinkageClustering(merge="threshold", threshold=(1 + threshold) / 2)
-    return clustering.fit_predict(faces.features)
+def _cosine_links(faces: SyntheticFaces) -> Links:
+    settings = subgraph_settings(None, len(faces.labels))
+    graph = find_neighbors(faces.features, settings.n_neighbors)
+    return similarity_links(graph, settings.k_at_hop[0])
+
+
+def _scores_by_cosine(faces: SyntheticFaces, links: Links, threshold: float) -> ClusteringScores:
+    merged = merge_threshold(links, (1 + threshold) / 2)
+    return clustering_scores(faces.labels, merged.labels)
 
 
 def _best_cosine_threshold(faces: SyntheticFaces) -> float:
-    scores = [
-        clustering_scores(faces.labels, _by_cosine(faces, threshold)).bcubed.fscore
-        for threshold in _COSINE_THRESHOLDS
+    links = _cosine_links(faces)
+    fscores = [
+        _scores_by_cosine(faces, links, threshold).bcubed.fscore for threshold in _COSINE_THRESHOLDS
     ]
-    return float(_COSINE_THRESHOLDS[int(np.argmax(scores))])
+    return float(_COSINE_THRESHOLDS[int(np.argmax(fscores))])

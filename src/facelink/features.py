@@ -1,16 +1,8 @@
-"""Stage 1: face features, from a file or an array to L2-normalised float32 rows.
+"""Stage 1: face features, from a file or an array to L2-normalised float32 rows."""
 
-The readers of ``.npy`` and ``.npz`` arrays that labels and neighbour graphs share
-stand here too. They trust no header: an array is read only if the file can hold
-what its header claims, and pickled objects are never loaded.
-"""
-
-import contextlib
-import math
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save as serialize_arrays
 
-from facelink.errors import FacelinkError, InputError
+from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
+from facelink.errors import InputError
 from facelink.files import existing_file, written_beside
 
 UNIT_NORM_TOLERANCE = 1e-6
@@ -28,7 +21,6 @@ UNIT_NORM_TOLERANCE = 1e-6
 its norm by less than 1e-7, and norms summed in float32 are off by a few 1e-7."""
 
 _BLOCK_VALUES = 1 << 20  # values normalised at a time, 8 MiB as float64
-_MAX_DEFLATE_RATIO = 1032  # deflate spends at least 2 bits on each run of 258 bytes
 
 
 def load_features(
@@ -192,141 +184,6 @@ def _unit_rows(block: NDArray[Any], first_row: int, name: str) -> NDArray[np.flo
     values /= largest
     values /= np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
     return values
-
-
-def known_suffix(path: Path | str, known: Iterable[str], what: str) -> str:
-    """Return the suffix of `path` in lower case, or say which ones are known."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in known:
-        raise InputError(
-            f"{what} {path}: unknown kind of file {suffix!r}; choose one of {', '.join(known)}."
-        )
-    return suffix
-
-
-@contextlib.contextmanager
-def reading(path: Path, what: str, kind: str) -> Iterator[None]:
-    """Turn whatever a parser raises over a damaged file into an `InputError`.
-
-    Every exception is caught: fed with arbitrary bytes, parsers raise nearly all of them.
-    """
-    try:
-        yield
-    except FacelinkError:
-        raise
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"{what} {path}: not a readable {kind} file ({reason}). It may be truncated or of "
-            "another kind; write it again."
-        ) from error
-
-
-def only_name(names: Iterable[str], preferred: Iterable[str], where: str, needed: str) -> str:
-    """Return the only one of `names`, or the only one among them that is `preferred`.
-
-    Parameters
-    ----------
-    names
-        Arrays or columns of a file that would do.
-    preferred
-        Names that decide if there are several.
-    where, needed
-        The file and what it should hold, for the message.
-
-    Raises
-    ------
-    InputError
-        If there is no such name, or several.
-    """
-    found = list(names)
-    chosen = [name for name in found if name in preferred] or found
-    if not chosen:
-        raise InputError(f"{where}: no {needed}.")
-    if len(chosen) > 1:
-        raise InputError(
-            f"{where}: {', '.join(map(repr, chosen))} could each be the {needed}; keep one of "
-            f"them, or call one {' or '.join(map(repr, preferred))}."
-        )
-    return chosen[0]
-
-
-class ArrayHeader(NamedTuple):
-    """What the header of a ``.npy`` array claims about the data behind it."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    is_fortran: bool
-    offset: int
-
-    @classmethod
-    def read(cls, stream: IO[bytes]) -> "ArrayHeader":
-        """Parse the header at the start of `stream`, leaving the stream behind it."""
-        version = np.lib.format.read_magic(stream)
-        parse = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, is_fortran, dtype = parse(stream)
-        return cls(shape, dtype, is_fortran, stream.tell())
-
-    def check(self, n_bytes: int, where: str) -> None:
-        """Raise `InputError` unless plain values of this shape fit into `n_bytes` bytes."""
-        if self.dtype.hasobject:
-            raise InputError(
-                f"{where}: holds pickled Python objects, which are never loaded because they can "
-                "run code; save it again as a plain array of numbers of one shape."
-            )
-        claimed = self.offset + math.prod(self.shape) * self.dtype.itemsize
-        if any(length < 0 for length in self.shape) or claimed > n_bytes:
-            raise InputError(
-                f"{where}: the header claims {self.dtype} {self.shape}, {claimed} bytes, but there "
-                f"are {n_bytes}; it is truncated, write it again."
-            )
-
-
-def read_npy(path: Path | str, what: str) -> NDArray[Any]:
-    """Memory-map a ``.npy`` file; `InputError` if it is truncated, pickled or no such file."""
-    path = existing_file(path, what)
-    with reading(path, what, ".npy"):
-        with path.open("rb") as stream:
-            header = ArrayHeader.read(stream)
-        header.check(path.stat().st_size, f"{what} {path}")
-        return np.memmap(
-            path,
-            dtype=header.dtype,
-            mode="r",
-            offset=header.offset,
-            shape=header.shape,
-            order="F" if header.is_fortran else "C",
-        )
-
-
-def npz_headers(path: Path | str, what: str) -> dict[str, ArrayHeader]:
-    """Return name and header of every array of a ``.npz`` file, without reading the arrays."""
-    path = existing_file(path, what)
-    headers = {}
-    with reading(path, what, ".npz"), zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            if member.endswith(".npy"):
-                with archive.open(member) as stream:
-                    headers[member.removesuffix(".npy")] = ArrayHeader.read(stream)
-    return headers
-
-
-def read_npz(path: Path | str, what: str, name: str) -> NDArray[Any]:
-    """Read one array of a ``.npz`` file; `InputError` if it is truncated or pickled."""
-    path = existing_file(path, what)
-    with reading(path, what, ".npz"), zipfile.ZipFile(path) as archive:
-        member = archive.getinfo(f"{name}.npy")
-        is_stored = member.compress_type == zipfile.ZIP_STORED
-        n_packed = min(member.compress_size, path.stat().st_size)
-        n_bytes = min(member.file_size, n_packed * (1 if is_stored else _MAX_DEFLATE_RATIO))
-        with archive.open(member) as stream:
-            ArrayHeader.read(stream).check(n_bytes, f"{what} {path}, array {name!r}")
-        with archive.open(member) as stream:
-            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
 
 
 def _read_npz(path: Path) -> NDArray[Any]:

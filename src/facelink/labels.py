@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import ArrayLike, NDArray
 
+from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
 from facelink.errors import InputError
-from facelink.features import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
 from facelink.files import check_writable, existing_file, written_beside
 
 LABEL_NAMES = ("label", "labels", "person", "identity", "cluster")

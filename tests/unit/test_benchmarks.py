@@ -1,10 +1,11 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from benchmarks import compare, links, stages, training_step
+from benchmarks import compare, links, real_data, stages, training_step
 from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
 from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, report, speedup
@@ -277,3 +278,42 @@ class TestCommandLine:
 
         with pytest.raises(OutputError, match="it is a folder"):
             run_benchmark("trial", measure, ["--out", str(tmp_path)])
+
+
+class TestRealData:
+    @pytest.fixture
+    def files(self, tmp_path):
+        """Features and labels of two made-up sets, as the command takes them."""
+        names = []
+        for seed, name in enumerate(("tune", "test")):
+            features, labels = clustered_features(40, 6, 32, seed=seed)
+            np.save(tmp_path / f"{name}.npy", features)
+            np.save(tmp_path / f"{name}-people.npy", labels)
+            names.append([str(tmp_path / f"{name}.npy"), str(tmp_path / f"{name}-people.npy")])
+        return names
+
+    def test_the_table_has_a_row_per_model_and_one_for_cosine(self, files, trained_model, capsys):
+        tune, test = files
+        real_data.main(["--test", *test, str(trained_model), "--tune", *tune])
+        header, _, model, cosine = capsys.readouterr().out.splitlines()
+        assert header.count("|") == model.count("|") == cosine.count("|")
+        assert model.startswith(f"| {trained_model.name} |")
+        found = [float(cell) for cell in cosine.split("|")[3:6]]
+        assert cosine.startswith("| cosine | 0.")
+        assert min(found) > 95
+
+    def test_the_cosine_threshold_is_the_best_over_all_faces(self, files):
+        people = real_data.People.load(*map(Path, files[0]))
+        links = real_data.similarity_links(people.graph, real_data.N_NEIGHBORS)
+
+        def fscore(cosine):
+            return people.scores(links, (1 + cosine) / 2, "threshold").bcubed.fscore
+
+        best = real_data.best_cosine([people])
+        assert fscore(best) == max(map(fscore, real_data.COSINES))
+        assert fscore(best) > fscore(real_data.COSINES[0])
+
+    def test_an_odd_number_of_files_is_refused(self, files, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            real_data.main(["--test", *files[1], "--tune", files[0][0]])
+        assert "in pairs" in capsys.readouterr().err

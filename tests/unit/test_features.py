@@ -11,12 +11,12 @@ import pytest
 import safetensors.numpy
 
 import facelink.features
+from facelink.arrays import read_npz
 from facelink.errors import InputError, OutputError
 from facelink.features import (
     UNIT_NORM_TOLERANCE,
     load_features,
     normalize_features,
-    read_npz,
     save_features,
 )
 

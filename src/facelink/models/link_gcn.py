@@ -342,7 +342,7 @@ class LinkGCN(nn.Module):
         """Where the weights are."""
         return self.input_norm.running_mean.device
 
-    def project(self, features: Tensor, scale: Tensor, shift: Tensor) -> ProjectedFeatures:
+    def _project(self, features: Tensor, scale: Tensor, shift: Tensor) -> ProjectedFeatures:
         """Multiply features (U, D) by the first layer's matrices."""
         matrices = self._layers()[0].matrices().items()
         return ProjectedFeatures(
@@ -350,23 +350,20 @@ class LinkGCN(nn.Module):
             {name: shift @ matrix for name, matrix in matrices},
         )
 
-    def forward(self, inputs: LinkInput, projected: ProjectedFeatures | None = None) -> Tensor:
+    def forward(self, inputs: LinkInput) -> Tensor:
         """Judge the 1-hop nodes.
 
         Parameters
         ----------
         inputs
             Subgraphs with M nodes, L of them at hop 1.
-        projected
-            ``project(inputs.features, …)``, if it was made before.
 
         Returns
         -------
         Tensor (L, 2)
             Logits of "not linked" and "linked".
         """
-        if projected is None:
-            projected = self.project(inputs.features, *self.input_norm(inputs))
+        projected = self._project(inputs.features, *self.input_norm(inputs))
         edge_weights = self._fixed_weights(inputs)
         first, *others = self._layers()
         values: Tensor = first(projected.residuals(inputs), edge_weights, inputs.adjacency)

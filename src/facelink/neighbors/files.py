@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from facelink.arrays import known_suffix, npz_headers, read_npy, read_npz, reading
 from facelink.errors import InputError
-from facelink.features import known_suffix, npz_headers, read_npy, read_npz, reading
 from facelink.files import check_writable, load_arrays, save_arrays
 from facelink.neighbors.graph import MISSING, NeighborGraph, check_id_range
 

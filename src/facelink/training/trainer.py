@@ -128,12 +128,15 @@ def train_link_gcn(
     regimes = validation_regimes(
         (*(held_out for _, held_out in splits), *validation_sets), config.subgraphs, settings.seed
     )
-    model = _initial_model(config, rounds, device)
+    model = _random_model(config, settings.seed).to(device)
     optimizer = _optimizer(model, settings)
     run = fingerprint(config, settings, face_sets, validation_sets)
     progress = Progress()
     if resume and (out / STATE_NAME).exists():
         progress = restore_state(out / STATE_NAME, model, optimizer, run)
+    elif settings.initial_weights == "similarity":
+        first_batches = islice(_batches(rounds[0], _INITIAL_BATCH_SIZE, device), _N_INITIAL_BATCHES)
+        start_from_similarity(model, first_batches, settings.seed)
 
     for epoch in range(len(progress.history), settings.epochs):
         for number in range(progress.n_rounds, rounds.rounds_per_epoch * (epoch + 1)):
@@ -177,17 +180,10 @@ def _check_run(
     check_writable(out / STATE_NAME)
 
 
-def _initial_model(
-    config: LinkGCNConfig, rounds: TrainingRounds, device: torch.device | str
-) -> LinkGCN:
-    settings = rounds.settings
+def _random_model(config: LinkGCNConfig, seed: int) -> LinkGCN:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = LinkGCN(config).to(device)
-    if settings.initial_weights == "similarity":
-        batches = _batches(rounds[0], _INITIAL_BATCH_SIZE, device)
-        start_from_similarity(model, islice(batches, _N_INITIAL_BATCHES), settings.seed)
-    return model
+        torch.manual_seed(seed)
+        return LinkGCN(config)
 
 
 def _optimizer(model: LinkGCN, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -92,12 +92,6 @@ class TestAgainstTheDenseReference:
         logits = model.train()(link_input()).detach()
         torch.testing.assert_close(logits.double(), expected, rtol=0, atol=LOGIT_TOLERANCE)
 
-    def test_features_that_were_projected_before(self):
-        model = random_model("attention", D, SETTINGS)
-        inputs = link_input()
-        projected = model.project(inputs.features, *model.input_norm(inputs))
-        assert torch.equal(model(inputs, projected), model(inputs))
-
 
 class TestResidualNorm:
     def test_it_is_batch_norm_without_affine_parameters(self):

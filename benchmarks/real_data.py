@@ -1,0 +1,116 @@
+"""Trained models and a cosine threshold on real faces that neither has seen.
+
+    python -m benchmarks.real_data --tune FEATURES LABELS … --test FEATURES LABELS [MODEL …]
+
+The cosine threshold is the one whose BCubed F over the faces of the ``--tune`` sets
+is best; a model brings its own threshold from validation. Nothing looks at the test
+labels but the scores. Prints a Markdown table: plain components at the threshold,
+then the paper's merge with its cap on cluster sizes, and the average precision of
+the judged links.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from facelink.features import load_features
+from facelink.labels import check_labels, load_labels
+from facelink.link_prediction import predict_links, similarity_links
+from facelink.links import Links
+from facelink.merging.merge import MergeMethod, merge_links
+from facelink.metrics import ClusteringScores, clustering_scores
+from facelink.models.link_gcn import LinkGCN
+from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.search import find_neighbors
+
+N_NEIGHBORS = 80
+COSINES = np.round(np.arange(0.30, 0.81, 0.01), 2)
+
+_HEADER = (
+    "| links by | threshold | BCubed F | pairwise F | NMI | clusters "
+    "| capped: BCubed F | capped: pairwise F | link AP |\n" + "|---" * 9 + "|"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Faces, their people and their neighbours."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    graph: NeighborGraph
+
+    @classmethod
+    def load(cls, features: Path, labels: Path) -> "People":
+        """Read the two files and search the neighbours."""
+        people = load_labels(labels)
+        rows = load_features(features, n_instances=len(people))
+        check_labels(people, len(rows), str(labels))
+        return cls(rows, people, find_neighbors(rows, N_NEIGHBORS))
+
+    def scores(self, links: Links, threshold: float, merge: MergeMethod) -> ClusteringScores:
+        """Of merging these links from this likelihood on, with the default cap for ``"bfs"``."""
+        merged = merge_links(links, merge, initial_threshold=threshold)
+        return clustering_scores(self.labels, merged.labels)
+
+
+def best_cosine(sets: Sequence[People]) -> float:
+    """Threshold whose BCubed F over the faces of all sets is best."""
+    links = [similarity_links(people.graph, N_NEIGHBORS) for people in sets]
+    fscores = [
+        sum(
+            len(people.labels) * people.scores(link, (1 + cosine) / 2, "threshold").bcubed.fscore
+            for people, link in zip(sets, links, strict=True)
+        )
+        for cosine in COSINES
+    ]
+    return float(COSINES[int(np.argmax(fscores))])
+
+
+def row(name: str, shown: str, people: People, links: Links, threshold: float) -> str:
+    """One line of the table."""
+    plain = people.scores(links, threshold, "threshold")
+    capped = people.scores(links, threshold, "bfs")
+    is_linked = people.labels[links.pairs[:, 0]] == people.labels[links.pairs[:, 1]]
+    precision = average_precision_score(is_linked, links.likelihoods)
+    shares = (plain.bcubed.fscore, plain.pairwise.fscore, plain.nmi_arithmetic)
+    capped_shares = (capped.bcubed.fscore, capped.pairwise.fscore, precision)
+    cells = (
+        name,
+        shown,
+        *(f"{100 * share:.2f}" for share in shares),
+        f"{plain.n_clusters:,}",
+        *(f"{100 * share:.2f}" for share in capped_shares),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tune", nargs="+", type=Path, required=True)
+    parser.add_argument("--test", nargs=2, type=Path, required=True)
+    parser.add_argument("models", nargs="*", type=Path)
+    options = parser.parse_args(args)
+    if len(options.tune) % 2:
+        parser.error("--tune takes features and labels in pairs")
+    people = People.load(*options.test)
+    print(_HEADER)
+    for folder in options.models:
+        model = LinkGCN.from_pretrained(folder)
+        threshold = model.config.initial_threshold
+        links = predict_links(model, people.features, people.graph)
+        print(row(folder.name, f"{threshold}", people, links, threshold), flush=True)
+    pairs = zip(options.tune[::2], options.tune[1::2], strict=True)
+    cosine = best_cosine([People.load(*pair) for pair in pairs])
+    links = similarity_links(people.graph, N_NEIGHBORS)
+    print(row("cosine", f"{cosine}", people, links, (1 + cosine) / 2))
+
+
+if __name__ == "__main__":
+    main()
