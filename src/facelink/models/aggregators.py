@@ -113,7 +113,16 @@ def softmax_per_row(scores: Tensor, adjacency: SparseAdjacency) -> Tensor:
     highest = highest.scatter_reduce(0, rows, scores.detach(), reduce="amax")
     exponentials = (scores - highest[rows]).exp()
     totals = scores.new_zeros(n).index_add(0, rows, exponentials)
-    return exponentials / totals[rows]
+    return exponentials / take_rows(totals, rows)
+
+
+def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Rows of `values`, some of them several times; differentiable.
+
+    The gradient of ``values[rows]`` is summed by all threads at once, in an
+    order that changes from run to run; this one's order is fixed on the CPU.
+    """
+    return values.index_select(0, rows)
 
 
 def aggregate(values: Tensor, weights: Tensor, adjacency: SparseAdjacency) -> Tensor:

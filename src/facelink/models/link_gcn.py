@@ -33,6 +33,7 @@ from facelink.models.aggregators import (
     cosine_weights,
     mean_weights,
     softmax_per_row,
+    take_rows,
 )
 from facelink.subgraphs import SubgraphBatch, SubgraphSettings
 
@@ -240,8 +241,8 @@ class ProjectedFeatures:
 
         def project(name: str) -> Tensor:
             table = self.tables[name]
-            pivots = table[inputs.pivots] + self.shifts[name]
-            return table[inputs.nodes] - pivots[inputs.owners]
+            pivots = take_rows(table, inputs.pivots) + self.shifts[name]
+            return take_rows(table, inputs.nodes) - take_rows(pivots, inputs.owners)
 
         return project
 
@@ -264,7 +265,8 @@ class EdgeAttention(nn.Module):
 
     def forward(self, own: Tensor, neighbors: Tensor, adjacency: SparseAdjacency) -> Tensor:
         """Weight of each directed edge, (E,), from the halves of the hidden layer, (M, hidden)."""
-        hidden = own[adjacency.rows] + neighbors[adjacency.columns] + self.hidden_bias
+        of_row = take_rows(own, adjacency.rows)
+        hidden = of_row + take_rows(neighbors, adjacency.columns) + self.hidden_bias
         scores = functional.leaky_relu(hidden, _ATTENTION_SLOPE) @ self.score_weight
         return softmax_per_row(scores[:, 0], adjacency)
 
@@ -369,7 +371,7 @@ class LinkGCN(nn.Module):
         values: Tensor = first(projected.residuals(inputs), edge_weights, inputs.adjacency)
         for conv in others:
             values = conv(_projection_of(values, conv), edge_weights, inputs.adjacency)
-        logits: Tensor = self.classifier(values[inputs.one_hop_rows])
+        logits: Tensor = self.classifier(take_rows(values, inputs.one_hop_rows))
         return logits
 
     def _layers(self) -> list[GraphConv]:

@@ -18,6 +18,7 @@ from facelink.models.link_gcn import (
     LinkInput,
     ResidualNorm,
 )
+from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 from tests.helpers import (
     AGGREGATORS,
@@ -382,3 +383,31 @@ class TestFolder:
         assert after.config == before.config
         assert torch.equal(after(link_input()), before(link_input()))
         assert len(list(folder.iterdir())) == 2
+
+
+@pytest.fixture
+def two_torch_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("aggregator", ["mean", "weighted", "attention"])
+def test_gradients_repeat_exactly_on_several_threads(aggregator, two_torch_threads):
+    """Large enough for torch to share the sums among its threads."""
+    features, _ = clustered_features(20, 30, 64)
+    graph = find_neighbors(features, 20)
+    settings = SubgraphSettings((20, 5), 5)
+    model = random_model(aggregator, 64, settings).train()
+    batch = SubgraphBuilder(graph, settings).build(np.arange(64))
+    inputs = LinkInput.from_batch(batch, features)
+
+    def gradients():
+        model.zero_grad()
+        model(inputs).square().sum().backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    first = gradients()
+    for _ in range(4):
+        assert all(map(torch.equal, first, gradients()))
