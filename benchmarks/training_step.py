@@ -12,7 +12,6 @@ from benchmarks.harness import N_REPEATS, NETWORK, SUBGRAPHS, Case, Stopwatch, m
 from benchmarks.links import FACELINK, PADDED_DENSE, LinkInputs, LinkSizes, prepare
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder
 from benchmarks.records import Result, speedup
-from facelink.models.link_gcn import LinkInput
 from facelink.subgraphs import SubgraphBuilder
 
 _LEARNING_RATE = 0.01
@@ -76,7 +75,7 @@ def step_by_facelink(inputs: TrainingInputs, stopwatch: Stopwatch) -> None:
     """One step on the sparse batch."""
     with stopwatch.stage(SUBGRAPHS):
         batch = inputs.builder.build(inputs.links.pivots)
-        link_input = LinkInput.from_batch(batch, inputs.links.features)
+        link_input = inputs.links.model.inputs(batch, inputs.links.features)
     with stopwatch.stage(NETWORK):
         inputs.sparse.step(link_input, inputs.is_linked)
 

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.subgraphs import SubgraphSettings
 from tests.reference.link_gcn import subgraph_logits

@@ -21,7 +21,8 @@ from facelink.link_prediction import predict_links
 from facelink.links import Links
 from facelink.merging.merge import merge_links
 from facelink.metrics import clustering_scores
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings

@@ -17,7 +17,8 @@ from facelink.link_prediction import similarity_links
 from facelink.links import Links
 from facelink.merging.threshold import merge_threshold
 from facelink.metrics import ClusteringScores, clustering_scores
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces

@@ -8,22 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numba import njit, prange
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
+from facelink.judging import judge_pivots
 from facelink.links import Links
-from facelink.models.link_gcn import LinkGCN, LinkInput
+from facelink.models.device import Precision, runs_in_bfloat16
+from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 
 CombineDirections = Literal["mean", "max", "min"]
 Progress = Callable[[int], None]
 """Called with the number of pivots done since the last call."""
-
-_NODES_PER_BATCH = 32_768
-"""Upper bound of nodes in a batch: with widths of 512, about 64 MB per layer."""
 
 
 def predict_links(
@@ -33,6 +31,7 @@ def predict_links(
     settings: SubgraphSettings | None = None,
     *,
     combine: CombineDirections = "mean",
+    precision: Precision = "float32",
     progress: Progress | None = None,
 ) -> Links:
     """Judge every instance's links with its k1 nearest neighbours and combine both directions.
@@ -51,6 +50,9 @@ def predict_links(
         How the likelihoods of (p, q) and (q, p) become one: their true mean,
         the greater or the smaller. A pair seen from one side only keeps its
         likelihood and is marked.
+    precision
+        Of the matrix products: ``"float32"``, ``"bfloat16"`` or ``"auto"``,
+        which is bfloat16 where the device has it.
     progress
         Called after each batch with its number of pivots.
 
@@ -63,14 +65,15 @@ def predict_links(
     ------
     InputError
         If widths do not fit: features and model, graph and settings; or for
-        an unknown `combine`.
+        an unknown `combine` or `precision`.
     """
     _check_combine(combine)
-    likelihoods = predict_likelihoods(model, features, graph, settings, progress=progress)
+    likelihoods = predict_likelihoods(
+        model, features, graph, settings, precision=precision, progress=progress
+    )
     return combine_directions(graph, likelihoods, combine)
 
 
-@torch.inference_mode()
 def predict_likelihoods(
     model: LinkGCN,
     features: NDArray[np.float32],
@@ -78,6 +81,7 @@ def predict_likelihoods(
     settings: SubgraphSettings | None = None,
     *,
     pivots: NDArray[np.integer] | None = None,
+    precision: Precision = "float32",
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Likelihood that each pivot is linked with each of its k1 nearest neighbours.
@@ -86,6 +90,8 @@ def predict_likelihoods(
     ----------
     pivots : integer (P,), optional
         Instances to judge; by default all of them, in order.
+    precision
+        As for `predict_links`.
 
     Returns
     -------
@@ -100,6 +106,7 @@ def predict_likelihoods(
         If widths do not fit, or a pivot is not an instance of the graph.
     """
     settings = settings or model.config.subgraphs
+    in_bfloat16 = runs_in_bfloat16(precision, model.device)
     model.check_features(features)
     if len(features) != graph.n_instances:
         raise InputError(
@@ -110,14 +117,13 @@ def predict_likelihoods(
     pivot_ids = np.arange(graph.n_instances) if pivots is None else np.asarray(pivots)
     likelihoods = np.full((len(pivot_ids), settings.k_at_hop[0]), np.nan, dtype=np.float32)
     with _judging(model):
-        for rows in pivot_batches(len(pivot_ids), settings):
-            batch = builder.build(pivot_ids[rows])
-            logits = model(LinkInput.from_batch(batch, features, model.device))
-            judged = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
-            is_present = np.arange(likelihoods.shape[1]) < batch.n_one_hop[:, None]
+        for rows, n_one_hop, judged in judge_pivots(
+            model, features, builder, pivot_ids, in_bfloat16
+        ):
+            is_present = np.arange(likelihoods.shape[1]) < n_one_hop[:, None]
             likelihoods[rows][is_present] = judged
             if progress is not None:
-                progress(len(batch))
+                progress(len(n_one_hop))
     return likelihoods
 
 
@@ -151,13 +157,6 @@ def similarity_links(graph: NeighborGraph, k1: int) -> Links:
     similarities = graph.similarities[:, :k1]
     likelihoods = np.where(np.isneginf(similarities), np.nan, (1 + similarities) / 2)
     return combine_directions(graph, likelihoods.astype(np.float32))
-
-
-def pivot_batches(n_pivots: int, settings: SubgraphSettings) -> Iterator[slice]:
-    """Consecutive slices of pivots whose subgraphs together hold a bounded number of nodes."""
-    size = max(1, _NODES_PER_BATCH // settings.max_nodes)
-    for start in range(0, n_pivots, size):
-        yield slice(start, min(n_pivots, start + size))
 
 
 def combine_directions(

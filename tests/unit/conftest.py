@@ -1,7 +1,7 @@
 import numba
 import pytest
 
-from facelink.models.link_gcn import LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
 from facelink.subgraphs import SubgraphSettings
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import TrainingSettings

@@ -12,7 +12,6 @@ from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, 
 
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
-from facelink.models.link_gcn import LinkInput
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
 
@@ -53,7 +52,7 @@ class TestPaddedDense:
         weight = model.convs[0].weight
         batch = SubgraphBuilder(GRAPH, settings).build(PIVOTS)
         padded = PaddedFeeder(FEATURES, GRAPH, settings).batch(PIVOTS.tolist())
-        sparse = model(LinkInput.from_batch(batch, FEATURES))
+        sparse = model(model.inputs(batch, FEATURES))
         dense = PaddedDenseGCN(model).train()(padded)
         torch.testing.assert_close(dense, sparse, rtol=0, atol=LOGIT_TOLERANCE)
         by_sparse, by_dense = (
@@ -211,11 +210,11 @@ class TestCompare:
 
 class TestCases:
     def test_link_prediction_agrees_and_reports_its_stages(self):
-        ours, dense, by_element, subgraphs = links.measure_links(TINY, 1, with_memory=False)
+        ours, dense, as_authors, subgraphs = links.measure_links(TINY, 1, with_memory=False)
         assert ours.quality["max_score_difference"] < SCORE_TOLERANCE
         assert ours.quality["times_faster"] > 0
         assert dense.stages.keys() == {TOTAL, "subgraphs", "network"}
-        assert by_element.stages.keys() == dense.stages.keys()
+        assert as_authors.stages.keys() == dense.stages.keys()
         assert (ours.n_items, dense.n_items, subgraphs.n_items) == (6, 4, 6)
 
     def test_a_likelihood_on_one_side_only_shows_as_a_difference(self, monkeypatch):

@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 import torch
 
-from facelink import link_prediction
+from facelink import judging
 from facelink.errors import InputError
 from facelink.link_prediction import (
     combine_directions,
-    pivot_batches,
     predict_likelihoods,
     predict_links,
     similarity_links,
@@ -57,7 +56,7 @@ class TestLikelihoods:
 
     def test_the_size_of_the_batches_does_not_matter(self, model, monkeypatch):
         whole = predict_likelihoods(model, FEATURES, GRAPH)
-        monkeypatch.setattr(link_prediction, "_NODES_PER_BATCH", 3 * SETTINGS.max_nodes)
+        monkeypatch.setattr(judging, "_NODES_PER_CPU_BATCH", 3 * SETTINGS.max_nodes)
         in_parts = predict_likelihoods(model, FEATURES, GRAPH)
         np.testing.assert_allclose(in_parts, whole, rtol=0, atol=LIKELIHOOD_TOLERANCE)
 
@@ -97,7 +96,7 @@ class TestLikelihoods:
         )
 
     def test_progress_adds_up_to_all_pivots(self, model, monkeypatch):
-        monkeypatch.setattr(link_prediction, "_NODES_PER_BATCH", 7 * SETTINGS.max_nodes)
+        monkeypatch.setattr(judging, "_NODES_PER_CPU_BATCH", 7 * SETTINGS.max_nodes)
         done = []
         predict_likelihoods(model, FEATURES, GRAPH, progress=done.append)
         assert done == [7, 7, 7, 7, 7, 5]
@@ -146,14 +145,6 @@ class TestRefusal:
     def test_likelihoods_of_another_graph(self, shape):
         with pytest.raises(InputError, match=rf"shape \({shape[0]}, {shape[1]}\) do not fit"):
             combine_directions(GRAPH, np.zeros(shape, dtype=np.float32))
-
-
-def test_batches_cover_all_pivots_and_bound_the_nodes(monkeypatch):
-    monkeypatch.setattr(link_prediction, "_NODES_PER_BATCH", 100)
-    assert SETTINGS.max_nodes == 30
-    assert list(pivot_batches(7, SETTINGS)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
-    assert list(pivot_batches(2, SubgraphSettings((80, 5), 5))) == [slice(0, 1), slice(1, 2)]
-    assert list(pivot_batches(0, SETTINGS)) == []
 
 
 class TestCombination:

@@ -20,15 +20,14 @@ from facelink.features import load_features
 from facelink.labels import check_labels, load_labels
 from facelink.models.aggregators import Aggregator, MeanNormalization
 from facelink.models.checkpoint import import_checkpoint as read_checkpoint
-from facelink.models.device import choose_device
-from facelink.models.link_gcn import LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.device import Precision, choose_device
 from facelink.subgraphs import SubgraphSettings
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import (
     ClassWeighting,
     InitialWeights,
     Optimizer,
-    Precision,
     Schedule,
     TrainingSettings,
 )

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from facelink.errors import InputError
 from facelink.files import existing_file
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphSettings
 
 _PLAIN_NAMES = {

@@ -1,8 +1,12 @@
-"""Choice of the device that a network runs on."""
+"""Choice of the device that a network runs on, and of its precision there."""
+
+from typing import Literal, get_args
 
 import torch
 
 from facelink.errors import InputError
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -27,3 +31,25 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"device={name!r} is not supported; choose auto, cpu or cuda.")
     return device
+
+
+def runs_in_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Whether matrix products run in bfloat16; ``"auto"`` where the device has it.
+
+    Sums stay in float32.
+
+    Raises
+    ------
+    InputError
+        If the precision is unknown.
+    """
+    if precision not in get_args(Precision):
+        raise InputError(
+            f"precision={precision!r}; choose one of {', '.join(get_args(Precision))}."
+        )
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))

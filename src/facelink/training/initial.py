@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from facelink.models.link_gcn import LinkGCN, LinkInput
+from facelink.models.layers import LinkInput
+from facelink.models.link_gcn import LinkGCN
 
 _MEAN_POSITIVE_PART = float(1 / np.sqrt(2 * np.pi))
 """Mean of max(0, z) for a standard normal z: scales the carried unit to about 1."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from facelink.errors import InputError
+from facelink.models.device import Precision
 from facelink.subgraphs import SubgraphSettings
 
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["step", "cosine", "constant"]
 ClassWeighting = Literal["none", "balanced"]
 InitialWeights = Literal["similarity", "xavier"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)

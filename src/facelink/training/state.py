@@ -17,7 +17,7 @@ from torch import nn
 
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
-from facelink.models.link_gcn import LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import TrainingSettings
 from facelink.training.validation import ValidationScores

@@ -19,7 +19,10 @@ from torch.nn import functional
 
 from facelink.errors import InputError
 from facelink.files import check_writable, write_json
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
+from facelink.models.config import LinkGCNConfig
+from facelink.models.device import runs_in_bfloat16
+from facelink.models.layers import LinkInput
+from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphBuilder
 from facelink.training.face_sets import FaceSet, check_face_sets, split_by_identity
 from facelink.training.initial import start_from_similarity
@@ -135,12 +138,12 @@ def train_link_gcn(
     if resume and (out / STATE_NAME).exists():
         progress = restore_state(out / STATE_NAME, model, optimizer, run)
     elif settings.initial_weights == "similarity":
-        first_batches = islice(_batches(rounds[0], _INITIAL_BATCH_SIZE, device), _N_INITIAL_BATCHES)
+        first_batches = islice(_batches(model, rounds[0], _INITIAL_BATCH_SIZE), _N_INITIAL_BATCHES)
         start_from_similarity(model, first_batches, settings.seed)
 
     for epoch in range(len(progress.history), settings.epochs):
         for number in range(progress.n_rounds, rounds.rounds_per_epoch * (epoch + 1)):
-            for inputs, is_linked in _batches(rounds[number], settings.batch_size, device):
+            for inputs, is_linked in _batches(model, rounds[number], settings.batch_size):
                 rate = settings.learning_rate_at(progress.pivots_done, rounds.epoch_pivots)
                 loss = _step(model, optimizer, inputs, is_linked, rate, settings)
                 progress.count(loss, len(inputs.pivots))
@@ -196,7 +199,7 @@ def _optimizer(model: LinkGCN, settings: TrainingSettings) -> torch.optim.Optimi
 
 
 def _batches(
-    training_round: Round, batch_size: int, device: torch.device | str
+    model: LinkGCN, training_round: Round, batch_size: int
 ) -> Iterator[tuple[LinkInput, Tensor]]:
     """Inputs of each step and the class of each 1-hop node, int64 (L,)."""
     collection = training_round.collection
@@ -205,8 +208,8 @@ def _batches(
         batch = builder.build(training_round.pivots[start : start + batch_size])
         one_hop = batch.one_hop_rows
         is_linked = collection.is_linked(batch.pivots[batch.owners[one_hop]], batch.nodes[one_hop])
-        inputs = LinkInput.from_batch(batch, collection.faces.features, device)
-        yield inputs, torch.from_numpy(is_linked.astype(np.int64)).to(device)
+        inputs = model.inputs(batch, collection.faces.features)
+        yield inputs, torch.from_numpy(is_linked.astype(np.int64)).to(model.device)
 
 
 def _step(
@@ -221,9 +224,8 @@ def _step(
     model.train()
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    with torch.autocast(
-        is_linked.device.type, torch.bfloat16, enabled=_in_bfloat16(settings, is_linked.device)
-    ):
+    in_bfloat16 = runs_in_bfloat16(settings.precision, is_linked.device)
+    with torch.autocast(is_linked.device.type, torch.bfloat16, enabled=in_bfloat16):
         logits = model(inputs).float()
     loss = functional.cross_entropy(logits, is_linked, _class_weights(is_linked, settings))
     optimizer.zero_grad(set_to_none=True)
@@ -236,12 +238,6 @@ def _step(
             "lower one into another folder."
         )
     return value
-
-
-def _in_bfloat16(settings: TrainingSettings, device: torch.device) -> bool:
-    if settings.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return settings.precision == "bfloat16"
 
 
 def _class_weights(is_linked: Tensor, settings: TrainingSettings) -> Tensor | None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from facelink.cli import training
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphSettings
 from facelink.training.settings import TrainingSettings
 from facelink.training.trainer import STATE_NAME

@@ -11,7 +11,7 @@ from facelink.models.aggregators import (
     mean_weights,
     softmax_per_row,
 )
-from facelink.models.link_gcn import EdgeAttention
+from facelink.models.layers import EdgeAttention
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 from tests.helpers import clustered_features, random_graph
 from tests.reference.aggregators import (
@@ -45,7 +45,7 @@ def batch(request):
 
 @pytest.fixture
 def adjacency(batch):
-    return SparseAdjacency.from_batch(batch, CPU)
+    return SparseAdjacency.of(batch.indptr, batch.columns, CPU)
 
 
 @pytest.fixture
@@ -242,14 +242,18 @@ class TestOtherDevices:
 
     def test_the_product(self, adjacency, block_bytes):
         values, weights = normal(adjacency.n_nodes, 3), normal(len(adjacency.rows), seed=1)
-        scattered = aggregators._sparse_product_by_scatter(values, weights, adjacency)
+        scattered = aggregators._scatter(
+            values, weights, adjacency.columns, adjacency.rows, adjacency.n_nodes
+        )
         torch.testing.assert_close(
             scattered, aggregate(values, weights, adjacency), rtol=0, atol=GRADIENT_TOLERANCE
         )
 
     def test_the_products_of_edges(self, adjacency, block_bytes):
         gradient, values = normal(adjacency.n_nodes, 3), normal(adjacency.n_nodes, 3, seed=1)
-        gathered = aggregators._edge_products_by_gather(gradient, values, adjacency)
+        gathered = aggregators._edge_products_by_gather(
+            gradient, values, adjacency, len(adjacency.rows)
+        )
         expected = (gradient[adjacency.rows] * values[adjacency.columns]).sum(dim=1)
         torch.testing.assert_close(gathered, expected, rtol=0, atol=GRADIENT_TOLERANCE)
 
@@ -258,6 +262,6 @@ class TestOtherDevices:
         adjacency = SparseAdjacency(torch.zeros(3, dtype=torch.int64), nothing, nothing, nothing)
         values = normal(2, 3)
         weights = torch.zeros(0)
-        assert aggregators._edge_products_by_gather(values, values, adjacency).shape == (0,)
-        for product in (aggregators._sparse_product_by_scatter, aggregate):
-            assert (product(values, weights, adjacency) == 0).all()
+        assert aggregators._edge_products_by_gather(values, values, adjacency, 0).shape == (0,)
+        assert (aggregators._scatter(values, weights, nothing, nothing, 2) == 0).all()
+        assert (aggregate(values, weights, adjacency) == 0).all()

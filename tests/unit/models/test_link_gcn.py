@@ -10,16 +10,11 @@ from torch import nn
 
 from facelink.errors import InputError, OutputError
 from facelink.files import write_text
-from facelink.models.link_gcn import (
-    CONFIG_NAME,
-    WEIGHTS_NAME,
-    LinkGCN,
-    LinkGCNConfig,
-    LinkInput,
-    ResidualNorm,
-)
+from facelink.models.config import LinkGCNConfig
+from facelink.models.layers import LinkInput, ResidualNorm
+from facelink.models.link_gcn import CONFIG_NAME, WEIGHTS_NAME, LinkGCN
 from facelink.neighbors.search import find_neighbors
-from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from tests.helpers import (
     AGGREGATORS,
     clustered_features,
@@ -41,10 +36,12 @@ FEATURES, _ = clustered_features(8, 5, D)
 SETTINGS = SubgraphSettings((6, 4), 3)
 GRAPH = random_graph(N, 8, missing_share=0.2, n_hubs=2)
 PIVOTS = [3, 0, 17, 39]
+N_LAYERS = random_model("mean", D, SETTINGS).n_layers
 
 
 def link_input(settings=SETTINGS, pivots=PIVOTS, features=FEATURES, graph=GRAPH):
-    return LinkInput.from_batch(SubgraphBuilder(graph, settings).build(pivots), features)
+    batch = SubgraphBuilder(graph, settings).build(pivots)
+    return LinkInput.from_needed(order_by_need(batch, N_LAYERS), features)
 
 
 def residuals(pivots):
@@ -401,7 +398,7 @@ def test_gradients_repeat_exactly_on_several_threads(aggregator, two_torch_threa
     settings = SubgraphSettings((20, 5), 5)
     model = random_model(aggregator, 64, settings).train()
     batch = SubgraphBuilder(graph, settings).build(np.arange(64))
-    inputs = LinkInput.from_batch(batch, features)
+    inputs = model.inputs(batch, features)
 
     def gradients():
         model.zero_grad()

@@ -4,8 +4,10 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from facelink.models.aggregators import Aggregator
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
-from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from facelink.models.config import LinkGCNConfig
+from facelink.models.layers import LinkInput
+from facelink.models.link_gcn import LinkGCN
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from facelink.training.face_sets import Collection, FaceSet
 from facelink.training.initial import start_from_similarity
 from tests.helpers import clustered_features
@@ -16,13 +18,13 @@ CLOSE_TO_COSINE = 0.03
 """The first layer sums |projections|, not their squares: a few per cent off the length."""
 
 
-def batches_of(people):
+def batches_of(people, n_layers):
     """One batch with every face as a pivot, and the class of each 1-hop node."""
     collection = Collection.of(people, SUBGRAPHS)
     batch = SubgraphBuilder(collection.graph, SUBGRAPHS).build(np.arange(len(people)))
     rows = batch.one_hop_rows
     is_linked = collection.is_linked(batch.pivots[batch.owners[rows]], batch.nodes[rows])
-    inputs = LinkInput.from_batch(batch, people.features)
+    inputs = LinkInput.from_needed(order_by_need(batch, n_layers), people.features)
     similarities = collection.graph.similarities[:, :12].ravel()
     return [(inputs, torch.from_numpy(is_linked.astype(np.int64)))], similarities
 
@@ -33,7 +35,7 @@ PEOPLE = FaceSet("people", *clustered_features(30, 6, D, spread=0.7))
 def started(widths=(64, 32, 16), aggregator: Aggregator = "mean", people=PEOPLE, seed=0):
     torch.manual_seed(0)
     model = LinkGCN(LinkGCNConfig(D, widths, aggregator, subgraphs=SUBGRAPHS))
-    batches, similarities = batches_of(people)
+    batches, similarities = batches_of(people, len(widths))
     start_from_similarity(model, batches, seed)
     return model, batches[0], similarities
 
@@ -53,7 +55,7 @@ def test_an_untrained_model_ranks_links_about_as_cosine_does(widths, aggregator)
 def test_xavier_weights_do_not_rank_links_so():
     torch.manual_seed(0)
     model = LinkGCN(LinkGCNConfig(D, (64, 32, 16), subgraphs=SUBGRAPHS))
-    batches, similarities = batches_of(PEOPLE)
+    batches, similarities = batches_of(PEOPLE, 3)
     inputs, is_linked = batches[0]
     with torch.no_grad():
         judged = torch.softmax(model.train()(inputs), dim=1)[:, 1]

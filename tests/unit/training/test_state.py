@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from facelink.errors import InputError
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import TrainingSettings
 from facelink.training.state import (

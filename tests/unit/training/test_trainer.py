@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional
 
 from facelink.errors import InputError, OutputError
-from facelink.models.link_gcn import LinkGCN, LinkGCNConfig, LinkInput
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 from facelink.training import trainer
 from facelink.training.face_sets import FaceSet, split_by_identity
@@ -145,7 +146,7 @@ class TestSteps:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             model = LinkGCN(CONFIG).train()
-        logits = model(LinkInput.from_batch(batch, faces.features))
+        logits = model(model.inputs(batch, faces.features))
         rows = batch.one_hop_rows
         pivots = batch.pivots[batch.owners[rows]]
         return logits, torch.from_numpy(faces.labels[pivots] == faces.labels[batch.nodes[rows]])

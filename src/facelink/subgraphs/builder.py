@@ -1,4 +1,4 @@
-"""Instance Pivot Subgraphs (IPS): the context in which a pivot's links are judged.
+"""Builds Instance Pivot Subgraphs (IPS): the context in which a pivot's links are judged.
 
 Source: L-GCN (arXiv 1903.11306), section 3.2. For a pivot p:
 
@@ -11,6 +11,7 @@ Source: L-GCN (arXiv 1903.11306), section 3.2. For a pivot p:
 The authors' code keeps p as a node of its own subgraph; `include_pivot` does so.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,166 +19,11 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
-from scipy import sparse
 
 from facelink.errors import InputError
 from facelink.neighbors.graph import MISSING, NeighborGraph
-
-
-@dataclass(frozen=True)
-class SubgraphSettings:
-    """Which instances surround a pivot and which of them are joined.
-
-    Parameters
-    ----------
-    k_at_hop
-        Neighbours followed at each hop (k1, k2, …); its length is h. The
-        paper tests with (80, 5) and trains with (200, 10).
-    n_edge_neighbors
-        u: nearest neighbours of a node that may become its edges (test 5,
-        training 10).
-    include_pivot
-        Keep the pivot as a node, as the authors' code does.
-
-    Raises
-    ------
-    InputError
-        If there is no hop, or a count is not a whole number of at least 1.
-    """
-
-    k_at_hop: tuple[int, ...] = (80, 5)
-    n_edge_neighbors: int = 5
-    include_pivot: bool = False
-
-    def __post_init__(self) -> None:
-        hops = tuple(self.k_at_hop)
-        if not hops or not all(_is_count(k) for k in hops):
-            raise InputError(
-                f"k_at_hop={hops}; give at least one hop, each with a whole number of at least 1."
-            )
-        if not _is_count(self.n_edge_neighbors):
-            raise InputError(
-                f"n_edge_neighbors={self.n_edge_neighbors}; give a whole number of at least 1."
-            )
-        object.__setattr__(self, "k_at_hop", tuple(int(k) for k in hops))
-        object.__setattr__(self, "n_edge_neighbors", int(self.n_edge_neighbors))
-
-    def limited_to(self, n_neighbors: int) -> "SubgraphSettings":
-        """The same settings with every count cut to the neighbours that exist."""
-        return SubgraphSettings(
-            tuple(min(k, n_neighbors) for k in self.k_at_hop),
-            min(self.n_edge_neighbors, n_neighbors),
-            self.include_pivot,
-        )
-
-    @property
-    def n_neighbors(self) -> int:
-        """Width of the neighbour graph that these settings read."""
-        return max(*self.k_at_hop, self.n_edge_neighbors)
-
-    @property
-    def max_nodes(self) -> int:
-        """Upper bound of the nodes of one subgraph: k1 (1 + k2 (1 + …)), plus the pivot."""
-        total, at_hop = 0, 1
-        for k in self.k_at_hop:
-            at_hop *= k
-            total += at_hop
-        return total + self.include_pivot
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and bool(value >= 1)
-
-
-@dataclass(frozen=True, eq=False)
-class PivotSubgraph:
-    """One Instance Pivot Subgraph, for looking at.
-
-    Parameters
-    ----------
-    pivot : int
-        The instance whose links are judged.
-    nodes : int32 (n,)
-        Instance ids; 1-hop neighbours first, nearest first.
-    hops : int8 (n,)
-        Hop at which each node was reached; 0 for an included pivot.
-    adjacency : scipy CSR (n, n)
-        Symmetric, ones at edges, no self-loops.
-    """
-
-    pivot: int
-    nodes: NDArray[np.int32]
-    hops: NDArray[np.int8]
-    adjacency: sparse.csr_matrix
-
-
-@dataclass(frozen=True, eq=False)
-class SubgraphBatch:
-    """Several Instance Pivot Subgraphs as one block-diagonal sparse graph, without padding.
-
-    P pivots, M nodes in all, E directed edges (each undirected edge twice).
-    The nodes of one subgraph are contiguous: 1-hop neighbours first, nearest
-    first, then hop 2, …, an included pivot last.
-
-    Parameters
-    ----------
-    pivots : int32 (P,)
-        Instance ids of the pivots.
-    node_offsets : int64 (P + 1,)
-        Nodes of subgraph i are ``node_offsets[i]:node_offsets[i + 1]``.
-    n_one_hop : int32 (P,)
-        Number of 1-hop nodes of each subgraph; they carry the loss.
-    nodes : int32 (M,)
-        Instance ids.
-    hops : int8 (M,)
-        Hop of each node.
-    indptr : int64 (M + 1,)
-        CSR row starts of the adjacency.
-    columns : int32 (E,)
-        CSR columns: rows of this batch, ascending within a row.
-    """
-
-    pivots: NDArray[np.int32]
-    node_offsets: NDArray[np.int64]
-    n_one_hop: NDArray[np.int32]
-    nodes: NDArray[np.int32]
-    hops: NDArray[np.int8]
-    indptr: NDArray[np.int64]
-    columns: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.pivots)
-
-    @property
-    def owners(self) -> NDArray[np.int64]:
-        """Position in `pivots` of the subgraph that each node belongs to, int64 (M,)."""
-        return np.repeat(np.arange(len(self)), np.diff(self.node_offsets))
-
-    @property
-    def one_hop_rows(self) -> NDArray[np.int64]:
-        """Rows of all 1-hop nodes, pivot by pivot and nearest first, int64 (sum of n_one_hop,)."""
-        n_before = np.cumsum(self.n_one_hop, dtype=np.int64) - self.n_one_hop
-        rows: NDArray[np.int64] = np.arange(self.n_one_hop.sum(), dtype=np.int64)
-        rows += np.repeat(self.node_offsets[:-1] - n_before, self.n_one_hop)
-        return rows
-
-    def __getitem__(self, position: int) -> PivotSubgraph:
-        """Take one subgraph out of the batch; negative positions count from the end."""
-        position = range(len(self))[position]
-        start, stop = self.node_offsets[position], self.node_offsets[position + 1]
-        first, last = self.indptr[start], self.indptr[stop]
-        size = int(stop - start)
-        adjacency = sparse.csr_matrix(
-            (
-                np.ones(int(last - first), dtype=np.float32),
-                self.columns[first:last] - start,
-                self.indptr[start : stop + 1] - first,
-            ),
-            shape=(size, size),
-        )
-        return PivotSubgraph(
-            int(self.pivots[position]), self.nodes[start:stop], self.hops[start:stop], adjacency
-        )
+from facelink.subgraphs.batch import SubgraphBatch
+from facelink.subgraphs.settings import SubgraphSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,17 +48,27 @@ class SubgraphBuilder:
 
     graph: NeighborGraph
     settings: SubgraphSettings = field(default_factory=SubgraphSettings)
-    _edge_indptr: NDArray[np.int64] = field(init=False, repr=False)
-    _edge_columns: NDArray[np.int32] = field(init=False, repr=False)
+    _adjacency: tuple[NDArray[np.int64], NDArray[np.int32]] = field(init=False, repr=False)
     _positions: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.graph.require(self.settings.k_at_hop, self.settings.n_edge_neighbors)
-        indptr, columns = _symmetric_neighbors(self.graph.indices, self.settings.n_edge_neighbors)
-        object.__setattr__(self, "_edge_indptr", indptr)
-        object.__setattr__(self, "_edge_columns", columns)
-        positions = np.full((get_num_threads(), self.graph.n_instances), -1, dtype=np.int32)
+        adjacency = _symmetric_neighbors(self.graph.indices, self.settings.n_edge_neighbors)
+        object.__setattr__(self, "_adjacency", adjacency)
+        self._own_positions(get_num_threads())
+
+    def _own_positions(self, n_threads: int) -> None:
+        positions = np.full((n_threads, self.graph.n_instances), -1, dtype=np.int32)
         object.__setattr__(self, "_positions", positions)
+
+    def for_one_thread(self) -> "SubgraphBuilder":
+        """A builder of the same subgraphs for one of several threads that build at once.
+
+        It shares the adjacency and has a position array of its own: 4 N bytes.
+        """
+        builder = copy.copy(self)
+        builder._own_positions(1)
+        return builder
 
     def build(self, pivots: Sequence[int] | NDArray[np.integer]) -> SubgraphBatch:
         """Build the subgraphs of these pivots.
@@ -230,7 +86,8 @@ class SubgraphBuilder:
         Notes
         -----
         Not to be called from two threads at once on one builder: the
-        position arrays are shared. Work and memory grow with the batch only.
+        position arrays are shared; give each thread a `for_one_thread`. Work
+        and memory grow with the batch only.
         """
         pivot_ids = self._checked(np.asarray(pivots))
         max_nodes = min(self.settings.max_nodes, self.graph.n_instances)
@@ -239,13 +96,14 @@ class SubgraphBuilder:
         degree_table = np.empty(shape, dtype=np.int32)
         hop_ends = np.zeros((len(pivot_ids), len(self.settings.k_at_hop)), dtype=np.int32)
         n_nodes = np.zeros(len(pivot_ids), dtype=np.int32)
-        _collect_nodes(
+        in_one_thread = len(self._positions) == 1
+        collect_nodes = _collect_nodes_serially if in_one_thread else _collect_nodes
+        collect_nodes(
             self.graph.indices,
             pivot_ids,
             np.asarray(self.settings.k_at_hop),
             self.settings.include_pivot,
-            self._edge_indptr,
-            self._edge_columns,
+            *self._adjacency,
             self._positions,
             node_table,
             degree_table,
@@ -258,12 +116,12 @@ class SubgraphBuilder:
         indptr = np.concatenate(([0], np.cumsum(degree_table[is_node], dtype=np.int64)))
         columns = np.empty(indptr[-1], dtype=np.int32)
         hops = np.empty(len(nodes), dtype=np.int8)
-        _fill_edges(
+        fill_edges = _fill_edges_serially if in_one_thread else _fill_edges
+        fill_edges(
             node_offsets,
             nodes,
             hop_ends,
-            self._edge_indptr,
-            self._edge_columns,
+            *self._adjacency,
             self._positions,
             indptr,
             columns,
@@ -382,6 +240,9 @@ def _collect_nodes(
                 position[nodes[node]] = -1
 
 
+_collect_nodes_serially = njit(nogil=True, cache=True)(_collect_nodes.py_func)
+
+
 @njit(parallel=True, nogil=True, cache=True)
 def _fill_edges(
     node_offsets: NDArray[np.int64],
@@ -424,3 +285,6 @@ def _fill_edges(
                     n_filled += 1
             for node in range(start, stop):
                 position[nodes[node]] = -1
+
+
+_fill_edges_serially = njit(nogil=True, cache=True)(_fill_edges.py_func)

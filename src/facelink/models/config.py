@@ -1,0 +1,90 @@
+"""What a LinkGCN is made of, as a dataclass that is stored beside the weights."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_args
+
+from facelink.errors import InputError
+from facelink.models.aggregators import Aggregator, MeanNormalization
+from facelink.subgraphs import SubgraphSettings
+
+MODEL_TYPE = "link_gcn"
+
+
+@dataclass(frozen=True)
+class LinkGCNConfig:
+    """What a LinkGCN is made of; stored beside its weights.
+
+    Parameters
+    ----------
+    n_features
+        Width D of the features the model reads.
+    widths
+        Output width of each graph convolution.
+    aggregator
+        ``"mean"``, ``"weighted"`` or ``"attention"``.
+    mean_normalization
+        ``"row"`` (D⁻¹A) or ``"symmetric"`` (D^-½ A D^-½); for ``"mean"`` only.
+    attention_width
+        Hidden width of the attention MLP; for ``"attention"`` only.
+    subgraphs
+        Subgraph settings to use the model with.
+    initial_threshold
+        Link likelihood at which merging starts; training stores the one that
+        was best on its validation identities.
+
+    Raises
+    ------
+    InputError
+        If a width is not a whole number of at least 1, the threshold lies
+        outside [0, 1], or a choice is unknown.
+    """
+
+    n_features: int
+    widths: tuple[int, ...] = (512, 512, 256, 256)
+    aggregator: Aggregator = "mean"
+    mean_normalization: MeanNormalization = "row"
+    attention_width: int = 64
+    subgraphs: SubgraphSettings = field(default_factory=SubgraphSettings)
+    initial_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        for name, value, allowed in (
+            ("aggregator", self.aggregator, get_args(Aggregator)),
+            ("mean_normalization", self.mean_normalization, get_args(MeanNormalization)),
+        ):
+            if value not in allowed:
+                raise InputError(f"{name}={value!r}; choose one of {', '.join(allowed)}.")
+        all_widths = (self.n_features, self.attention_width, *self.widths)
+        if not self.widths or not all(isinstance(w, int) and w >= 1 for w in all_widths):
+            raise InputError(
+                f"n_features={self.n_features!r}, widths={self.widths!r}, attention_width="
+                f"{self.attention_width!r}; give whole numbers of at least 1, and at least one "
+                "width."
+            )
+        if not 0 <= self.initial_threshold <= 1:
+            raise InputError(f"initial_threshold={self.initial_threshold}; choose from [0, 1].")
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {"model_type": MODEL_TYPE, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "LinkGCNConfig":
+        """Read the JSON form; an unknown or missing key or a wrong value is an `InputError`."""
+        found, needed = values.keys(), {"model_type", *(item.name for item in fields(cls))}
+        if values.get("model_type", MODEL_TYPE) != MODEL_TYPE:
+            raise InputError(
+                f"model_type is {values['model_type']!r}, not {MODEL_TYPE!r}; this is another kind "
+                "of model."
+            )
+        if found != needed:
+            raise InputError(
+                f"unknown keys {sorted(found - needed)}, missing keys {sorted(needed - found)}; "
+                f"a {MODEL_TYPE} has {', '.join(sorted(needed))}."
+            )
+        try:
+            rest = {name: value for name, value in values.items() if name != "model_type"}
+            return cls(**{**rest, "subgraphs": SubgraphSettings(**values["subgraphs"])})
+        except TypeError as error:
+            raise InputError(f"a value is of the wrong type ({error}).") from error

@@ -1,0 +1,120 @@
+import concurrent.futures
+
+import numpy as np
+import pytest
+import torch
+
+from facelink.models import compiled
+from facelink.models.compiled import CompiledLinkGCN
+from facelink.neighbors.search import find_neighbors
+from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
+from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
+
+LIKELIHOOD_TOLERANCE = 2e-6
+"""Likelihoods of float32 logits of order 1 that differ in the order of their sums."""
+
+BFLOAT16_TOLERANCE = 0.03
+"""Eight bits of each factor: logits of order 1 are off by a hundredth or two."""
+
+N = 40
+D = 16
+FEATURES, _ = clustered_features(8, 5, D)
+
+
+def duplicated():
+    """Features of which every row stands there twice, with their exact neighbours."""
+    features = np.repeat(FEATURES[: N // 2], 2, axis=0)
+    return features, find_neighbors(features, 8)
+
+
+COLLECTIONS = {
+    "plain": (FEATURES, random_graph(N, 8)),
+    "isolated nodes": (FEATURES, random_graph(N, 8, missing_share=0.6)),
+    "hubs": (FEATURES, random_graph(N, 8, missing_share=0.2, n_hubs=3)),
+    "duplicates": duplicated(),
+}
+
+
+def needed_of(graph, settings, n_layers, pivots=range(N)):
+    return order_by_need(SubgraphBuilder(graph, settings).build(list(pivots)), n_layers)
+
+
+@torch.inference_mode()
+def by_link_gcn(model, features, graph, settings):
+    batch = SubgraphBuilder(graph, settings).build(range(N))
+    return torch.softmax(model(model.inputs(batch, features)), dim=1)[:, 1].numpy()
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("include_pivot", [False, True])
+@pytest.mark.parametrize("k_at_hop", [(6,), (6, 4), (4, 3, 2)])
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_it_judges_as_the_model_does(aggregator, k_at_hop, include_pivot, collection):
+    features, graph = COLLECTIONS[collection]
+    settings = SubgraphSettings(k_at_hop, 2, include_pivot)
+    model = random_model(aggregator, D, settings)
+    expected = by_link_gcn(model, features, graph, settings)
+    judged = CompiledLinkGCN(model, features).judge(needed_of(graph, settings, model.n_layers))
+    assert judged.dtype == np.float32
+    assert expected.std() > 1000 * LIKELIHOOD_TOLERANCE
+    np.testing.assert_allclose(judged, expected, rtol=0, atol=LIKELIHOOD_TOLERANCE)
+
+
+SETTINGS = SubgraphSettings((6, 4), 3)
+GRAPH = random_graph(N, 8, missing_share=0.3, n_hubs=2)
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_features_that_are_projected_batch_by_batch_give_the_same(aggregator, monkeypatch):
+    model = random_model(aggregator, D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers)
+    expected = CompiledLinkGCN(model, FEATURES).judge(needed)
+    monkeypatch.setattr(compiled, "_TABLE_BYTES", 100)
+    judged = CompiledLinkGCN(model, FEATURES).judge(needed)
+    np.testing.assert_allclose(judged, expected, rtol=0, atol=LIKELIHOOD_TOLERANCE)
+
+
+def test_the_collection_is_projected_in_blocks(monkeypatch):
+    model = random_model("mean", D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers)
+    expected = CompiledLinkGCN(model, FEATURES).judge(needed)
+    monkeypatch.setattr(compiled, "_BLOCK_ROWS", 7)
+    judged = CompiledLinkGCN(model, FEATURES).judge(needed)
+    np.testing.assert_allclose(judged, expected, rtol=0, atol=LIKELIHOOD_TOLERANCE)
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_bfloat16_is_close_and_not_the_same(aggregator):
+    model = random_model(aggregator, D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers)
+    exact = CompiledLinkGCN(model, FEATURES).judge(needed)
+    rounded = CompiledLinkGCN(model, FEATURES, in_bfloat16=True).judge(needed)
+    difference = np.abs(rounded - exact).max()
+    assert LIKELIHOOD_TOLERANCE < difference < BFLOAT16_TOLERANCE
+
+
+def test_threads_do_not_disturb_each_other():
+    model = random_model("attention", D, SETTINGS)
+    judge = CompiledLinkGCN(model, FEATURES)
+    batches = [needed_of(GRAPH, SETTINGS, model.n_layers, [pivot, 0]) for pivot in range(N)]
+    expected = [judge.judge(needed) for needed in batches]
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        for judged, alone in zip(executor.map(judge.judge, batches), expected, strict=True):
+            np.testing.assert_array_equal(judged, alone)
+
+
+def test_no_pivots():
+    model = random_model("mean", D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers, [])
+    assert CompiledLinkGCN(model, FEATURES).judge(needed).shape == (0,)
+
+
+def test_later_changes_of_the_models_first_layer_do_not_matter():
+    """Its matrices are folded with the input norm; judging needs one model throughout."""
+    model = random_model("mean", D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers)
+    judge = CompiledLinkGCN(model, FEATURES)
+    before = judge.judge(needed)
+    with torch.no_grad():
+        model.layers[0].weight.mul_(2)
+    np.testing.assert_array_equal(judge.judge(needed), before)
