@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from facelink.link_prediction import predict_links, similarity_links
 from facelink.links import Links
 from facelink.merging.merge import MergeMethod, merge_links
 from facelink.metrics import ClusteringScores, clustering_scores
+from facelink.models.device import Precision
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
@@ -95,6 +97,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tune", nargs="+", type=Path, required=True)
     parser.add_argument("--test", nargs=2, type=Path, required=True)
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32")
     parser.add_argument("models", nargs="*", type=Path)
     options = parser.parse_args(args)
     if len(options.tune) % 2:
@@ -104,7 +107,7 @@ def main(args: Sequence[str] | None = None) -> None:
     for folder in options.models:
         model = LinkGCN.from_pretrained(folder)
         threshold = model.config.initial_threshold
-        links = predict_links(model, people.features, people.graph)
+        links = predict_links(model, people.features, people.graph, precision=options.precision)
         print(row(folder.name, f"{threshold}", people, links, threshold), flush=True)
     pairs = zip(options.tune[::2], options.tune[1::2], strict=True)
     cosine = best_cosine([People.load(*pair) for pair in pairs])

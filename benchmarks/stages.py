@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from benchmarks.harness import N_REPEATS, Case, Stopwatch, measure_case, run_benchmark
 from benchmarks.links import FACELINK, LinkInputs, LinkSizes, build_subgraphs, prepare
 from benchmarks.records import Result
-from benchmarks.training_step import measure_training_step
 from facelink.links import Links
 from facelink.merging.merge import MergeMethod, merge_links
 from facelink.merging.result import MergeResult
@@ -44,7 +43,6 @@ class StageSizes:
     """Sizes of every case of this benchmark."""
 
     subgraphs: tuple[LinkSizes, ...]
-    training: LinkSizes
     merging: tuple[MergeSizes, ...]
     metrics: MetricsSizes
 
@@ -54,16 +52,21 @@ _SMALL = SubgraphSettings((10, 3), 3)
 
 FULL = StageSizes(
     subgraphs=(
-        LinkSizes(128, (1,), n_faces=50_000, n_pivots=20_480, n_dense_pivots=0),
-        LinkSizes(128, (1,), _PAPER_TRAINING, n_faces=50_000, n_pivots=4_096, n_dense_pivots=0),
+        LinkSizes(128, widths=(1,), n_faces=50_000, n_pivots=20_480, n_dense_pivots=0),
+        LinkSizes(
+            128,
+            widths=(1,),
+            subgraphs=_PAPER_TRAINING,
+            n_faces=50_000,
+            n_pivots=4_096,
+            n_dense_pivots=0,
+        ),
     ),
-    training=LinkSizes(subgraphs=_PAPER_TRAINING, n_pivots=16, n_dense_pivots=16),
     merging=(MergeSizes("bfs"), MergeSizes("threshold")),
     metrics=MetricsSizes(),
 )
 QUICK = StageSizes(
-    subgraphs=(LinkSizes(32, (1,), _SMALL, 500, 256, 0),),
-    training=LinkSizes(32, (16, 16), _SMALL, 400, 16, 16),
+    subgraphs=(LinkSizes(32, "mean", (1,), _SMALL, 500, 256, 0),),
     merging=(
         MergeSizes("bfs", 1_000_000, 20_000),
         MergeSizes("threshold", 1_000_000, 20_000),
@@ -174,7 +177,6 @@ def measure(quick: bool, seed: int) -> Sequence[Result]:
     sizes = QUICK if quick else FULL
     return [
         *(measure_subgraphs(replace(subgraphs, seed=seed)) for subgraphs in sizes.subgraphs),
-        *measure_training_step(replace(sizes.training, seed=seed), _N_LONG_REPEATS),
         *(measure_merging(replace(merging, seed=seed)) for merging in sizes.merging),
         measure_metrics(replace(sizes.metrics, seed=seed)),
     ]

@@ -22,7 +22,7 @@ from facelink.links import Links
 from facelink.merging.confidence import membership_confidence
 from facelink.merging.merge import MergeMethod, merge_links
 from facelink.merging.result import MergeResult
-from facelink.models.device import choose_device
+from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
@@ -67,6 +67,9 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Components above it are cut further (``"bfs"``).
     device : str
         Where the model runs: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the model's matrix products; ``"auto"`` is bfloat16 where the
+        device has it.
     random_state : int
         Seeds the sample on which an approximate search measures its recall.
 
@@ -109,6 +112,7 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         threshold_step: float = 0.05,
         max_cluster_size: int = 300,
         device: str = "auto",
+        precision: Precision = "auto",
         random_state: int = 0,
     ) -> None:
         self.model = model
@@ -121,6 +125,7 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.threshold_step = threshold_step
         self.max_cluster_size = max_cluster_size
         self.device = device
+        self.precision = precision
         self.random_state = random_state
 
     def fit(
@@ -180,6 +185,7 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Raise before long work what its last steps would raise: they run on nobody."""
         if model is not None:
             model.check_features(features)
+            runs_in_bfloat16(self.precision, model.device)
         nobody = NeighborGraph(np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
         self._merge(combine_directions(nobody, nobody.similarities, self.combine), model)
 
@@ -211,7 +217,13 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if model is None:
             return similarity_links(graph, settings.k_at_hop[0])
         return predict_links(
-            model, features, graph, settings, combine=self.combine, progress=progress
+            model,
+            features,
+            graph,
+            settings,
+            combine=self.combine,
+            precision=self.precision,
+            progress=progress,
         )
 
     def _merge(self, links: Links, model: LinkGCN | None) -> MergeResult:

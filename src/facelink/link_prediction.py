@@ -31,7 +31,7 @@ def predict_links(
     settings: SubgraphSettings | None = None,
     *,
     combine: CombineDirections = "mean",
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     progress: Progress | None = None,
 ) -> Links:
     """Judge every instance's links with its k1 nearest neighbours and combine both directions.
@@ -51,8 +51,9 @@ def predict_links(
         the greater or the smaller. A pair seen from one side only keeps its
         likelihood and is marked.
     precision
-        Of the matrix products: ``"float32"``, ``"bfloat16"`` or ``"auto"``,
-        which is bfloat16 where the device has it.
+        Of the matrix products: ``"float32"``, ``"bfloat16"`` (likelihoods
+        differ by up to about 0.01) or ``"auto"``, which is bfloat16 where the
+        device has it.
     progress
         Called after each batch with its number of pivots.
 
@@ -81,7 +82,7 @@ def predict_likelihoods(
     settings: SubgraphSettings | None = None,
     *,
     pivots: NDArray[np.integer] | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Likelihood that each pivot is linked with each of its k1 nearest neighbours.

@@ -60,6 +60,7 @@ def cluster(
         typer.Option("--links-out", metavar="LINKS", help="Where to write the judged links."),
     ] = None,
     device: options.Device = "auto",
+    precision: options.LinkPrecision = "auto",
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -84,6 +85,7 @@ def cluster(
         threshold_step=threshold_step,
         max_cluster_size=max_cluster_size,
         device=device,
+        precision=precision,
         random_state=seed,
     )
     graph = None if neighbors is None else load_graph(neighbors, X)
@@ -156,6 +158,7 @@ def links(
     edge_neighbors: options.EdgeNeighbors = None,
     combine: options.Combine = "mean",
     device: options.Device = "auto",
+    precision: options.LinkPrecision = "auto",
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -182,6 +185,7 @@ def links(
             graph,
             settings,
             combine=combine,
+            precision=precision,
             progress=progress,
         )
     seconds = time.perf_counter() - started

@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 from facelink.errors import InputError
 from facelink.link_prediction import CombineDirections
 from facelink.merging.merge import MergeMethod
+from facelink.models.device import Precision
 
 SearchMethod = Literal["auto", "exact", "ivf", "hnsw"]
 """The methods of `find_neighbors`, for the help and for messages."""
@@ -147,6 +148,14 @@ MaxClusterSize = Annotated[
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the network runs.")
+]
+LinkPrecision = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Of the network's products when judging links: auto is bfloat16 where the processor "
+        "or GPU has it.",
+    ),
 ]
 Seed = Annotated[
     int,

@@ -276,7 +276,8 @@ def note_epoch(epoch: int, scores: EpochScores) -> None:
         f"epoch {epoch}: loss {scores.train_loss:.4f}; validation, mean over "
         f"{len(validation.regimes)} regimes: link AP {percent(validation.average_precision)} "
         f"(plain cosine {percent(validation.cosine_average_precision)}), BCubed F "
-        f"{percent(validation.bcubed_f)} at threshold {validation.threshold}"
+        f"{percent(validation.bcubed_f)} at threshold {validation.threshold}, at best "
+        f"{percent(validation.best_bcubed_f)}"
     )
 
 

@@ -75,7 +75,7 @@ class Progress:
     def best_epoch(self) -> int:
         """Number, from 1, of the epoch with the best validation clustering."""
         scores = [
-            (epoch.validation.bcubed_f, epoch.validation.average_precision)
+            (epoch.validation.best_bcubed_f, epoch.validation.average_precision)
             for epoch in self.history
         ]
         return scores.index(max(scores)) + 1

@@ -81,10 +81,22 @@ class RegimeScores:
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """Scores of every regime and the merge threshold chosen on all their faces."""
+    """Scores of every regime and the merge threshold chosen on all their faces.
+
+    Parameters
+    ----------
+    regimes
+        Scores in each, those of clustering at `threshold`.
+    threshold : float
+        The highest of those that are nearly as good as the best, in [0, 1].
+    best_bcubed_f : float
+        BCubed F over all faces at the best threshold, in [0, 1]: by it epochs
+        are compared, since the chosen threshold gives away a little of its own.
+    """
 
     regimes: tuple[RegimeScores, ...]
     threshold: float
+    best_bcubed_f: float
 
     @property
     def average_precision(self) -> float:
@@ -119,7 +131,7 @@ class ValidationScores:
     def from_dict(cls, values: dict[str, Any]) -> "ValidationScores":
         """Read the JSON form."""
         regimes = tuple(RegimeScores(**scores) for scores in values["regimes"])
-        return cls(regimes, values["threshold"])
+        return cls(regimes, values["threshold"], values["best_bcubed_f"])
 
 
 def validation_regimes(
@@ -215,7 +227,7 @@ def validate(model: LinkGCN, regimes: Sequence[ValidationRegime]) -> ValidationS
         _scores(regime, judged, float(at_threshold[best]))
         for regime, judged, at_threshold in zip(regimes, likelihoods, bcubed, strict=True)
     )
-    return ValidationScores(scores, THRESHOLDS[best])
+    return ValidationScores(scores, THRESHOLDS[best], float(mean.max()))
 
 
 def _bcubed_f(links: Links, regime: ValidationRegime, threshold: float) -> float:

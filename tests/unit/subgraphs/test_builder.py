@@ -1,13 +1,13 @@
 import numba
 import numpy as np
 import pytest
-from tests.helpers import clustered_features, graph_from_lists, neighbor_lists, random_graph
-from tests.reference.subgraphs import pivot_adjacency, pivot_nodes
 
 from facelink.errors import InputError
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from tests.helpers import clustered_features, graph_from_lists, neighbor_lists, random_graph
+from tests.reference.subgraphs import pivot_adjacency, pivot_nodes
 
 FLOAT32_EXACT_IDS = 2**24
 """Above this id a float32 skips whole numbers."""

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tests.helpers import random_graph
 
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
+from tests.helpers import random_graph
 
 N = 60
 GRAPHS = {

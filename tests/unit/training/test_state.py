@@ -25,9 +25,9 @@ OTHERS = FaceSet("others", *clustered_features(4, 3, 8, seed=1))
 RUN = fingerprint(CONFIG, SETTINGS, [FACES], [OTHERS])
 
 
-def scores(bcubed_f, average_precision=0.5):
+def scores(best_bcubed_f, average_precision=0.5, bcubed_f=0.4):
     regime = RegimeScores("set / natural", 100, 0.7, 0.1, 0.2, average_precision, 0.9, bcubed_f)
-    return EpochScores(0.6, ValidationScores((regime,), 0.55))
+    return EpochScores(0.6, ValidationScores((regime,), 0.55, best_bcubed_f))
 
 
 def optimizers(model):
@@ -70,8 +70,14 @@ class TestProgress:
             ([scores(0.5), scores(0.8), scores(0.7)], 2),
             ([scores(0.8), scores(0.8)], 1),
             ([scores(0.8, 0.3), scores(0.8, 0.4)], 2),
+            ([scores(0.8, bcubed_f=0.79), scores(0.81, bcubed_f=0.78)], 2),
         ],
-        ids=["best clustering", "the first of equals", "equal clustering, better ranking"],
+        ids=[
+            "best clustering",
+            "the first of equals",
+            "equal clustering, better ranking",
+            "best at its best threshold",
+        ],
     )
     def test_the_best_epoch(self, history, best):
         assert Progress(history=history).best_epoch == best

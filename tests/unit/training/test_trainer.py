@@ -324,8 +324,7 @@ class TestOutput:
 
         def validate_as_told(model, regimes):
             scores = validate(model, regimes)
-            told = (replace(one, bcubed_f=fscores[len(after_each)]) for one in scores.regimes)
-            return replace(scores, regimes=tuple(told))
+            return replace(scores, best_bcubed_f=fscores[len(after_each)])
 
         monkeypatch.setattr(trainer, "validate", validate_as_told)
         report = train(

@@ -186,6 +186,7 @@ class TestScores:
         assert (chosen > over_faces.argmax()) == (tolerance == 0.5)
         assert [regime.bcubed_f for regime in scores.regimes] == fscores[:, chosen].tolist()
         assert scores.bcubed_f == pytest.approx(over_faces[chosen])
+        assert scores.best_bcubed_f == pytest.approx(over_faces.max())
 
     def test_a_model_judges(self, regimes):
         scores = validate(random_model("mean", 16, SUBGRAPHS), regimes)
@@ -195,5 +196,5 @@ class TestScores:
 
     def test_they_survive_json(self):
         regime = RegimeScores("set / natural", 100, 0.5, 0.1, 0.2, 0.3, 0.4, 0.6)
-        scores = ValidationScores((regime,), 0.55)
+        scores = ValidationScores((regime,), 0.55, 0.65)
         assert ValidationScores.from_dict(json.loads(json.dumps(scores.as_dict()))) == scores
