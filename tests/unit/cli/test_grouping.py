@@ -118,7 +118,8 @@ class TestCluster:
         links = tmp_path / "links.safetensors"
         line = (
             "--method exact --k-at-hop 9 2 --edge-neighbors 4 --combine max --merge threshold "
-            "--threshold 0.6 --threshold-step 0.1 --max-cluster-size 50 --device cpu --seed 3"
+            "--threshold 0.6 --threshold-step 0.1 --max-cluster-size 50 --device cpu "
+            "--precision bfloat16 --seed 3"
         )
         succeed("cluster", features, "--model", trained_model, "--links-out", links, *line.split())
         chosen = made[0].get_params()
@@ -133,6 +134,7 @@ class TestCluster:
             "threshold_step": 0.1,
             "max_cluster_size": 50,
             "device": "cpu",
+            "precision": "bfloat16",
             "random_state": 3,
         }
         np.testing.assert_array_equal(Links.load(links).likelihoods, made[0].links_.likelihoods)
@@ -142,7 +144,15 @@ class TestCluster:
         parameters = inspect.signature(grouping.cluster).parameters
         for name, option in (("method", "neighbor_method"), ("seed", "random_state")):
             assert parameters[name].default == chosen[option]
-        for name in ("k_at_hop", "combine", "merge", "threshold", "threshold_step", "device"):
+        for name in (
+            "k_at_hop",
+            "combine",
+            "merge",
+            "threshold",
+            "threshold_step",
+            "device",
+            "precision",
+        ):
             assert parameters[name].default == chosen[name]
         assert parameters["max_cluster_size"].default == chosen["max_cluster_size"]
         parameters = inspect.signature(grouping.merge).parameters
