@@ -55,7 +55,7 @@ def test_every_subgraph_is_that_of_the_slow_reference(graph, chosen, data):
 @given(graphs(), subgraph_settings)
 def test_rows_of_every_g_sum_to_one_or_zero_and_hold_no_nan(graph, chosen):
     batch = SubgraphBuilder(graph, chosen).build(range(graph.n_instances))
-    adjacency = SparseAdjacency.of(batch.indptr, batch.columns, torch.device("cpu"))
+    adjacency = SparseAdjacency.from_edges(batch.indptr, batch.columns, torch.device("cpu"))
     scores = 30 * torch.randn(len(adjacency.rows), generator=torch.Generator().manual_seed(0))
     expected = (adjacency.degrees > 0).float()
     for weights in (mean_weights(adjacency, "row"), softmax_per_row(scores, adjacency)):

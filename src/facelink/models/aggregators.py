@@ -48,8 +48,11 @@ class SparseAdjacency:
     reverse: Tensor
 
     @classmethod
-    def of(
-        cls, indptr: NDArray[np.int64], columns: NDArray[np.int32], device: torch.device | str
+    def from_edges(
+        cls,
+        indptr: NDArray[np.int64],
+        columns: NDArray[np.int32],
+        device: torch.device | str = "cpu",
     ) -> "SparseAdjacency":
         """Copy a symmetric CSR structure, columns ascending within each row, to a device."""
         degrees = np.diff(indptr)

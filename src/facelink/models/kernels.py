@@ -96,7 +96,7 @@ def add_bias_and_rectify(
             output[column] = max(output[column] + bias[column], np.float32(0.0))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def attention_weights(
     hidden: NDArray[np.float32],
     bias: NDArray[np.float32],
@@ -137,7 +137,7 @@ def softmax_rows(indptr: NDArray[np.int64], scores: NDArray[np.float32]) -> None
             scores[edge] /= total
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def likelihoods(
     hidden: NDArray[np.float32],
     bias: NDArray[np.float32],

@@ -27,6 +27,18 @@ ATTENTION_SLOPE = 0.2
 """Of the leaky ReLU in the attention's hidden layer."""
 
 
+@dataclass(frozen=True)
+class LayerSize:
+    """What a layer computes: the first `n_rows` nodes, which have the first `n_edges` edges.
+
+    It reads the first `n_inputs` nodes.
+    """
+
+    n_inputs: int
+    n_rows: int
+    n_edges: int
+
+
 @dataclass(frozen=True, eq=False)
 class LinkInput:
     """A batch of subgraphs with the features it needs, on one device.
@@ -58,6 +70,10 @@ class LinkInput:
     adjacency: SparseAdjacency
     n_rows: tuple[int, ...]
     n_edges: tuple[int, ...]
+
+    def size(self, layer: int) -> LayerSize:
+        """What a layer computes; layers count from 1."""
+        return LayerSize(self.n_rows[layer - 1], self.n_rows[layer], self.n_edges[layer])
 
     @classmethod
     def from_needed(
@@ -94,7 +110,7 @@ class LinkInput:
             nodes=on_device(nodes),
             pivots=on_device(pivots),
             owners=on_device(needed.owners),
-            adjacency=SparseAdjacency.of(needed.indptr, needed.columns, features.device),
+            adjacency=SparseAdjacency.from_edges(needed.indptr, needed.columns, features.device),
             n_rows=needed.n_rows,
             n_edges=tuple(int(needed.indptr[n]) for n in needed.n_rows),
         )
@@ -272,7 +288,11 @@ class GraphConv(nn.Module):
         return matrices
 
     def forward(
-        self, values: LayerValues, fixed_weights: Tensor, inputs: LinkInput, layer: int
+        self,
+        values: LayerValues,
+        fixed_weights: Tensor,
+        adjacency: SparseAdjacency,
+        size: LayerSize,
     ) -> Tensor:
         """Values of the nodes that are needed of this layer, (n_rows, d_out).
 
@@ -283,19 +303,18 @@ class GraphConv(nn.Module):
         fixed_weights : float32 (E,)
             Edge weights of the mean and weighted aggregators; attention does
             not read them.
-        inputs
-            The batch.
-        layer
-            Place of this layer, from 1.
+        adjacency
+            Edges between the nodes.
+        size
+            What this layer computes.
         """
-        n_rows, n_edges = inputs.n_rows[layer], inputs.n_edges[layer]
-        edge_weights = fixed_weights[:n_edges]
+        edge_weights = fixed_weights[: size.n_edges]
         if self.attention is not None:
             edge_weights = self.attention(
-                values.times("attention_own", n_rows),
-                values.times("attention_neighbors", inputs.n_rows[layer - 1]),
-                inputs.adjacency,
-                n_edges,
+                values.times("attention_own", size.n_rows),
+                values.times("attention_neighbors", size.n_inputs),
+                adjacency,
+                size.n_edges,
             )
-        aggregated = values.aggregated_times("neighbors", edge_weights, inputs.adjacency, n_rows)
-        return functional.relu(values.times("own", n_rows) + aggregated + self.bias)
+        aggregated = values.aggregated_times("neighbors", edge_weights, adjacency, size.n_rows)
+        return functional.relu(values.times("own", size.n_rows) + aggregated + self.bias)

@@ -6,7 +6,6 @@ graph convolutions Y = ReLU([X ‖ GX] W + b), and, for 1-hop nodes only, a smal
 classifier with two outputs: not linked, linked.
 """
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facelink.errors import InputError
-from facelink.files import existing_file, load_arrays, save_arrays, write_json
 from facelink.models.aggregators import cosine_weights, mean_weights
 from facelink.models.config import LinkGCNConfig
 from facelink.models.layers import (
@@ -27,10 +25,10 @@ from facelink.models.layers import (
     ResidualNorm,
     Residuals,
 )
+from facelink.models.saved import load_weights, read_config, save_model
 from facelink.subgraphs import SubgraphBatch, order_by_need
 
-WEIGHTS_NAME = "model.safetensors"
-CONFIG_NAME = "config.json"
+_HOW_TO_MAKE_ONE = "make one with facelink train or facelink import-checkpoint"
 
 
 class LinkGCN(nn.Module):
@@ -123,9 +121,12 @@ class LinkGCN(nn.Module):
             projected = self.project(inputs.features, *self.input_norm(inputs))
         edge_weights = self._fixed_weights(inputs)
         first, *others = self.layers
-        hidden: Tensor = first(Residuals(projected, inputs), edge_weights, inputs, 1)
+        hidden: Tensor = first(
+            Residuals(projected, inputs), edge_weights, inputs.adjacency, inputs.size(1)
+        )
         for layer, conv in enumerate(others, start=2):
-            hidden = conv(HiddenValues(hidden, conv.matrices()), edge_weights, inputs, layer)
+            values = HiddenValues(hidden, conv.matrices())
+            hidden = conv(values, edge_weights, inputs.adjacency, inputs.size(layer))
         logits: Tensor = self.classifier(hidden)
         return logits
 
@@ -154,10 +155,7 @@ class LinkGCN(nn.Module):
         OutputError
             If they cannot be written; a file is either whole or unchanged.
         """
-        folder = Path(folder)
-        weights = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
-        save_arrays(folder / WEIGHTS_NAME, weights, {"config": self.config.as_dict()})
-        write_json(folder / CONFIG_NAME, self.config.as_dict())
+        save_model(self, self.config.as_dict(), folder)
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> "LinkGCN":
@@ -169,35 +167,6 @@ class LinkGCN(nn.Module):
             If a file is missing, damaged, or the weights do not fit the config.
         """
         folder = Path(folder)
-        model = cls(_read_config(folder))
-        arrays, _ = load_arrays(folder / WEIGHTS_NAME, "model weights")
-        expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-        found = {name: array.shape for name, array in arrays.items()}
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise InputError(
-                    f"model {folder}: {name} has shape {found.get(name, 'missing')} in "
-                    f"{WEIGHTS_NAME} but {expected.get(name, 'no place')} by {CONFIG_NAME}; the "
-                    "two files do not belong together."
-                )
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        model = cls(read_config(folder, LinkGCNConfig.from_dict, _HOW_TO_MAKE_ONE))
+        load_weights(model, folder)
         return model.to(device).eval()
-
-
-def _read_config(folder: Path) -> LinkGCNConfig:
-    if not folder.is_dir():
-        raise InputError(
-            f"model {folder}: no such folder; make one with facelink train or facelink "
-            "import-checkpoint."
-        )
-    path = existing_file(folder / CONFIG_NAME, "model config")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"model config {path}: not JSON ({error}); write it again.") from error
-    if not isinstance(config, dict):
-        raise InputError(f"model config {path}: expected a JSON object, got {config!r:.80}.")
-    try:
-        return LinkGCNConfig.from_dict(config)
-    except InputError as error:
-        raise InputError(f"model config {path}: {error}") from error

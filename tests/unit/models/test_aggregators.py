@@ -45,7 +45,7 @@ def batch(request):
 
 @pytest.fixture
 def adjacency(batch):
-    return SparseAdjacency.of(batch.indptr, batch.columns, CPU)
+    return SparseAdjacency.from_edges(batch.indptr, batch.columns, CPU)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from facelink.errors import InputError, OutputError
 from facelink.files import write_text
 from facelink.models.config import LinkGCNConfig
 from facelink.models.layers import LinkInput, ResidualNorm
-from facelink.models.link_gcn import CONFIG_NAME, WEIGHTS_NAME, LinkGCN
+from facelink.models.link_gcn import LinkGCN
+from facelink.models.saved import CONFIG_NAME, WEIGHTS_NAME
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from tests.helpers import (
