@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facelink.models.device import runs_in_bfloat16
 from facelink.models.kernels import (
     add_bias_and_rectify,
     aggregate_beside,
@@ -87,7 +88,8 @@ class CompiledLinkGCN:
         self._aggregator = model.config.aggregator
         self._normalization = model.config.mean_normalization
         self._widths = model.config.widths
-        self._dtype = torch.bfloat16 if in_bfloat16 else torch.float32
+        self._in_bfloat16 = in_bfloat16
+        self._has_bfloat16 = runs_in_bfloat16("auto", torch.device("cpu"))
         self._layers = [
             _Layer(conv.weight.detach(), conv.bias.detach().numpy(), _Attention.of(conv))
             for conv in model.layers
@@ -160,10 +162,13 @@ class CompiledLinkGCN:
         self, values: NDArray[np.float32], matrix: Tensor, output: NDArray[np.float32]
     ) -> None:
         left, result = torch.from_numpy(values), torch.from_numpy(output)
-        if self._dtype == torch.float32:
+        if not self._in_bfloat16:
             torch.mm(left, matrix, out=result)
-        else:
-            result.copy_(left.to(self._dtype) @ matrix.to(self._dtype))
+        elif self._has_bfloat16:
+            result.copy_(left.bfloat16() @ matrix.bfloat16())
+        else:  # the same numbers from products in float32: torch's own loops are far slower
+            product = left.bfloat16().float() @ matrix.bfloat16().float()
+            result.copy_(product.bfloat16())
 
     def _workspace(self, name: str, n_rows: int, width: int) -> NDArray[np.float32]:
         """Memory of this thread for `n_rows` rows, reused from batch to batch."""

@@ -118,3 +118,15 @@ def test_later_changes_of_the_models_first_layer_do_not_matter():
     with torch.no_grad():
         model.layers[0].weight.mul_(2)
     np.testing.assert_array_equal(judge.judge(needed), before)
+
+
+def test_bfloat16_gives_nearly_the_same_on_processors_with_and_without_it(monkeypatch):
+    """Both round factors and products alike and differ in the order of float32 sums."""
+    model = random_model("mean", D, SETTINGS)
+    needed = needed_of(GRAPH, SETTINGS, model.n_layers)
+    judged = []
+    for has_bfloat16 in (True, False):
+        monkeypatch.setattr(compiled, "runs_in_bfloat16", lambda *_, has=has_bfloat16: has)
+        judged.append(CompiledLinkGCN(model, FEATURES, in_bfloat16=True).judge(needed))
+    exact = CompiledLinkGCN(model, FEATURES).judge(needed)
+    assert np.abs(judged[0] - judged[1]).max() < np.abs(judged[0] - exact).max()
