@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from facelink.errors import InputError
 
@@ -190,7 +191,7 @@ def fit_binned(
 
     current = loss(weights)
     for _ in range(100):
-        predicted = 1 / (1 + np.exp(-(weights[0] * centers + weights[1])))
+        predicted = expit(weights[0] * centers + weights[1])
         error = predicted * n_pairs - n_linked
         gradient = np.array([error @ centers, error.sum()])
         spread = n_pairs * predicted * (1 - predicted)

@@ -1,6 +1,7 @@
 """The whole path from features to people: `LinkageClustering.fit` names its stages in order."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import validate_data
 
+from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
 from facelink.features import normalize_features
 from facelink.link_prediction import (
@@ -20,20 +22,28 @@ from facelink.link_prediction import (
 )
 from facelink.links import Links
 from facelink.merging.confidence import membership_confidence
-from facelink.merging.merge import MergeMethod, merge_links
-from facelink.merging.result import MergeResult
+from facelink.merging.constraints import Constraints
+from facelink.merging.likelihood import LikelihoodMergeResult
+from facelink.merging.membership import Membership, judge_membership
+from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, merge_links
+from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
+from facelink.models.loading import CONTEXT, LinkModel, load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
 
 SIMILARITY_THRESHOLD = 0.75
-"""Default threshold without a model: likelihood (1 + cosine) / 2, so a cosine of 0.5."""
+"""Default threshold for cosine links: likelihood (1 + cosine) / 2, so a cosine of 0.5."""
 
 
 class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Groups faces by person: links judged by a link model, then merged.
+
+    By default nothing has to be trained or guessed: the context model that
+    ships with facelink judges links, for any embedder, and groups follow from
+    their likelihoods. With a trained `LinkGCN` the path is the paper's.
 
     Source: L-GCN (arXiv 1903.11306), section 3. The stages are those of the
     paper: nearest neighbours, Instance Pivot Subgraphs, link prediction, link
@@ -41,30 +51,40 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : LinkGCN or path, optional
-        A trained `LinkGCN`, which stays as it is, or the folder of one. None:
-        a link's likelihood is (1 + cosine) / 2, the baseline that does not
-        look at context.
+    model : LinkGCN, ContextGCN, path or name
+        A trained model, which stays as it is, or the folder of one.
+        ``"context"``: the context model that ships with facelink.
+        ``"cosine"``: a link's likelihood is (1 + cosine) / 2, the baseline
+        that does not look at context.
     k_at_hop : sequence of int, optional
         Neighbours followed at each hop; the first is the number of links that
-        are judged for each face. By default those of the model, or 80; the
-        default adapts to collections that are smaller.
+        are judged for each face, the only one for the context model. By
+        default those of the model, or 80; the default adapts to collections
+        that are smaller.
     n_edge_neighbors : int, optional
         u: nearest neighbours of a node that may become its edges. By default
-        that of the model.
+        that of the model; the context model's follows from k and is not
+        chosen.
     neighbor_method : {"auto", "exact", "ivf", "hnsw"}
         How neighbours are found.
     combine : {"mean", "max", "min"}
         How the likelihoods of (p, q) and (q, p) become one.
-    merge : {"bfs", "threshold"}
-        The paper's threshold-raising BFS, or plain components.
+    merge : {"auto", "likelihood", "bfs", "threshold"}
+        By the links' likelihoods alone, which needs no threshold; the paper's
+        threshold-raising BFS; or plain components. ``"auto"``: by likelihood
+        for the context model unless a threshold is given, the paper's
+        otherwise.
     threshold : float, optional
         Likelihood at which merging starts. By default the one that training
-        stored with the model, or 0.75 without a model.
+        stored with the model, 0.75 for cosine links, 0.5 for the context
+        model's. Merging by likelihood has none.
     threshold_step : float
         Share of the way to 1 that the threshold rises between two passes.
     max_cluster_size : int
         Components above it are cut further (``"bfs"``).
+    must_link, cannot_link : integer (M, 2) and (C, 2), optional
+        Pairs of faces that are one person for certain, or two; merging by
+        likelihood honours them exactly.
     device : str
         Where the model runs: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     precision : {"auto", "float32", "bfloat16"}
@@ -78,16 +98,23 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     labels_ : int64 (N,)
         Person of each face, consecutive from 0; a face alone has its own label.
     probabilities_ : float32 (N,)
-        Confidence of each face in its cluster, in [0, 1]: its links' mean
+        Confidence of each face in its cluster, in [0, 1]. Merged by
+        likelihood: `Membership.confidence`. Otherwise its links' mean
         likelihood within the cluster, or for a face alone, one minus its
         greatest likelihood of being linked with anyone.
+    outlier_scores_ : float32 (N,)
+        Probability in [0, 1] that a face belongs to nobody who is there.
+    runner_up_ : int64 (N,)
+        The other cluster that each face would most likely belong to; −1 where
+        no link leads to another one.
     links_ : Links
         The judged links.
     neighbor_graph_ : NeighborGraph
         The neighbours they connect.
-    merge_result_ : MergeResult
+    merge_result_ : MergeResult or LikelihoodMergeResult
         The labels with what merging tells about them, such as clusters that
-        it could not cut below `max_cluster_size`.
+        it could not cut below `max_cluster_size`, or the links as they were
+        calibrated on this collection.
     n_features_in_ : int
         Width D of the features.
 
@@ -95,22 +122,24 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> from facelink.synthetic import SyntheticSettings, make_faces
     >>> faces = make_faces(SyntheticSettings(n_faces=300, n_features=64), seed=1)
-    >>> LinkageClustering(threshold=0.7).fit_predict(faces.features).shape
+    >>> LinkageClustering().fit_predict(faces.features).shape
     (300,)
     """
 
     def __init__(
         self,
-        model: LinkGCN | Path | str | None = None,
+        model: LinkModel | Path | str = CONTEXT,
         *,
         k_at_hop: tuple[int, ...] | None = None,
         n_edge_neighbors: int | None = None,
         neighbor_method: str = "auto",
         combine: CombineDirections = "mean",
-        merge: MergeMethod = "bfs",
+        merge: MergeChoice = "auto",
         threshold: float | None = None,
         threshold_step: float = 0.05,
         max_cluster_size: int = 300,
+        must_link: ArrayLike | None = None,
+        cannot_link: ArrayLike | None = None,
         device: str = "auto",
         precision: Precision = "auto",
         random_state: int = 0,
@@ -124,6 +153,8 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.threshold = threshold
         self.threshold_step = threshold_step
         self.max_cluster_size = max_cluster_size
+        self.must_link = must_link
+        self.cannot_link = cannot_link
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -160,34 +191,44 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._check(model, features)
         settings = subgraph_settings(model, len(features), self.k_at_hop, self.n_edge_neighbors)
         graph = self._neighbors(features, settings, neighbor_graph)
-        links = self._judge(model, features, graph, settings, progress)
-        merged = self._merge(links, model)
+        links = judge_links(
+            model, features, graph, settings,
+            combine=self.combine, precision=self.precision, progress=progress,
+        )  # fmt: skip
+        method = self._merge_method(model)
+        merged = self._merged(links, model, method, self.must_link, self.cannot_link)
         self.neighbor_graph_ = graph
         self.links_ = links
         self.merge_result_ = merged
         self.labels_: NDArray[np.int64] = merged.labels
-        self.probabilities_ = membership_confidence(links, merged.labels)
+        membership = _membership(links, merged)
+        self.outlier_scores_ = membership.outlier_score
+        self.runner_up_ = membership.runner_up
+        self.probabilities_ = cluster_confidence(links, merged)
         return self
 
     def fit_predict(self, X: ArrayLike, y: object = None, **fit_params: Any) -> NDArray[np.int64]:
         """`fit`, then the labels, int64 (N,)."""
         return self.fit(X, y, **fit_params).labels_
 
-    def _loaded_model(self) -> LinkGCN | None:
+    def _loaded_model(self) -> LinkModel | None:
         device = choose_device(self.device)
-        if self.model is None:
-            return None
-        if isinstance(self.model, LinkGCN):
-            return copy.deepcopy(self.model).to(device)
-        return LinkGCN.from_pretrained(self.model, device)
+        if isinstance(self.model, LinkModel):
+            return copy.deepcopy(self.model).to(device).eval()
+        return load_link_model(self.model, device)
 
-    def _check(self, model: LinkGCN | None, features: NDArray[np.float32]) -> None:
+    def _check(self, model: LinkModel | None, features: NDArray[np.float32]) -> None:
         """Raise before long work what its last steps would raise: they run on nobody."""
-        if model is not None:
+        if isinstance(model, LinkGCN):
             model.check_features(features)
-            runs_in_bfloat16(self.precision, model.device)
+        runs_in_bfloat16(self.precision, choose_device(self.device))
+        Constraints.checked(len(features), self.must_link, self.cannot_link)
         nobody = NeighborGraph(np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
-        self._merge(combine_directions(nobody, nobody.similarities, self.combine), model)
+        links = combine_directions(nobody, nobody.similarities, self.combine)
+        method = self._merge_method(model)
+        self._merged(links, model, "bfs" if method == "likelihood" else method)
+        if method != "likelihood":
+            self._merged(links, model, method, self.must_link, self.cannot_link)
 
     def _neighbors(
         self,
@@ -206,45 +247,93 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         return given
 
-    def _judge(
-        self,
-        model: LinkGCN | None,
-        features: NDArray[np.float32],
-        graph: NeighborGraph,
-        settings: SubgraphSettings,
-        progress: Progress | None,
-    ) -> Links:
-        if model is None:
-            return similarity_links(graph, settings.k_at_hop[0])
-        return predict_links(
-            model,
-            features,
-            graph,
-            settings,
-            combine=self.combine,
-            precision=self.precision,
-            progress=progress,
-        )
+    def _merge_method(self, model: LinkModel | None) -> MergeMethod:
+        if self.merge != "auto":
+            return self.merge
+        is_calibrated = isinstance(model, ContextGCN)
+        return "likelihood" if is_calibrated and self.threshold is None else "bfs"
 
-    def _merge(self, links: Links, model: LinkGCN | None) -> MergeResult:
+    def _merged(
+        self,
+        links: Links,
+        model: LinkModel | None,
+        method: MergeMethod,
+        must_link: ArrayLike | None = None,
+        cannot_link: ArrayLike | None = None,
+    ) -> AnyMergeResult:
+        threshold = default_threshold(model) if self.threshold is None else self.threshold
+        if method == "likelihood" and isinstance(model, LinkGCN):
+            honest = model.config.calibration.apply(links.likelihoods)
+            links = replace(links, likelihoods=honest)
         return merge_links(
             links,
-            self.merge,
-            initial_threshold=default_threshold(model)
-            if self.threshold is None
-            else self.threshold,
+            method,
+            initial_threshold=threshold,
             threshold_step=self.threshold_step,
             max_cluster_size=self.max_cluster_size,
+            must_link=must_link,
+            cannot_link=cannot_link,
         )
 
 
-def default_threshold(model: LinkGCN | None) -> float:
-    """Likelihood at which merging starts: the model's, or that of plain similarity."""
-    return SIMILARITY_THRESHOLD if model is None else model.config.initial_threshold
+def judge_links(
+    model: LinkModel | None,
+    features: NDArray[np.float32],
+    graph: NeighborGraph,
+    settings: SubgraphSettings,
+    *,
+    combine: CombineDirections = "mean",
+    precision: Precision = "auto",
+    progress: Progress | None = None,
+) -> Links:
+    """Judge every face's links with its neighbours by any model, or by cosine similarity alone.
+
+    Parameters
+    ----------
+    model
+        None: the likelihood is (1 + cosine) / 2.
+    features : float32 (N, D)
+        L2-normalised rows.
+    graph
+        Their neighbours.
+    settings
+        As from `subgraph_settings`.
+    combine, precision, progress
+        As for `predict_links`.
+    """
+    k = settings.k_at_hop[0]
+    if model is None:
+        return similarity_links(graph, k)
+    if isinstance(model, ContextGCN):
+        judged = predict_context_likelihoods(model, features, graph, k, progress=progress)
+        return combine_directions(graph, judged, combine)
+    return predict_links(
+        model, features, graph, settings, combine=combine, precision=precision, progress=progress
+    )
+
+
+def cluster_confidence(links: Links, merged: AnyMergeResult) -> NDArray[np.float32]:
+    """Confidence of each face in its cluster, in [0, 1]; see `LinkageClustering`."""
+    if isinstance(merged, LikelihoodMergeResult):
+        return merged.membership.confidence
+    return membership_confidence(links, merged.labels)
+
+
+def _membership(links: Links, merged: AnyMergeResult) -> Membership:
+    if isinstance(merged, LikelihoodMergeResult):
+        return merged.membership
+    return judge_membership(links, merged.labels, links.n_neighbors or 1)
+
+
+def default_threshold(model: LinkModel | None) -> float:
+    """Likelihood at which merging starts: the model's, or that of cosine links."""
+    if model is None:
+        return SIMILARITY_THRESHOLD
+    return model.config.initial_threshold if isinstance(model, LinkGCN) else 0.5
 
 
 def subgraph_settings(
-    model: LinkGCN | None,
+    model: LinkModel | None,
     n_instances: int,
     k_at_hop: tuple[int, ...] | None = None,
     n_edge_neighbors: int | None = None,
@@ -264,8 +353,11 @@ def subgraph_settings(
         raise InputError(
             f"n_samples={n_instances}: links need at least 2 instances; add more features."
         )
-    default = SubgraphSettings() if model is None else model.config.subgraphs
+    default = model.config.subgraphs if isinstance(model, LinkGCN) else SubgraphSettings()
     default = default.limited_to(n_instances - 1)
+    if isinstance(model, ContextGCN):
+        default = _context_settings(model, default.k_at_hop[0], k_at_hop, n_edge_neighbors)
+        k_at_hop = None
     settings = SubgraphSettings(
         default.k_at_hop if k_at_hop is None else k_at_hop,
         default.n_edge_neighbors if n_edge_neighbors is None else n_edge_neighbors,
@@ -279,3 +371,20 @@ def subgraph_settings(
             "out to have them chosen."
         )
     return settings
+
+
+def _context_settings(
+    model: ContextGCN,
+    k: int,
+    k_at_hop: tuple[int, ...] | None,
+    n_edge_neighbors: int | None,
+) -> SubgraphSettings:
+    """Settings of the context model at k, or at the one number of neighbours that is asked for."""
+    if n_edge_neighbors is not None or (k_at_hop is not None and len(k_at_hop) > 1):
+        raise InputError(
+            f"k_at_hop={k_at_hop} and n_edge_neighbors={n_edge_neighbors} with the context model; "
+            "it looks one hop far and chooses its edges, so give one number of neighbours or none."
+        )
+    return model.config.subgraphs_at(
+        k if k_at_hop is None else SubgraphSettings(k_at_hop).k_at_hop[0]
+    )

@@ -1,9 +1,9 @@
-"""The demonstration: train on made-up people, then group other made-up people.
+"""The demonstration: made-up people grouped without training, beside a cosine threshold.
 
-Everything that a real use does, small: features in files, a model trained on
-some identities and used on others, scores beside what a cosine threshold gives.
+On request a LinkGCN is trained first, on other made-up people: the paper's path.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from facelink.links import Links
 from facelink.merging.threshold import merge_threshold
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.models.config import LinkGCNConfig
-from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
@@ -45,12 +44,17 @@ _COSINE_THRESHOLDS = np.round(np.arange(0.30, 0.81, 0.02), 2)
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demonstration measured on people it had not seen.
+    """What the demonstration measured on people that nothing was tuned on.
 
     Parameters
     ----------
+    context_scores
+        Of the default path: the context model, merged by likelihood.
+    seconds
+        What the default path took, in seconds, compilation included.
     model_scores
-        Of the trained link model with the merge threshold of its validation.
+        Of a LinkGCN trained on the training people, with the merge threshold
+        of its validation; None if none was trained.
     cosine_scores
         Of cosine similarity with the threshold that was best on the training
         people.
@@ -58,7 +62,9 @@ class DemoReport:
         That cosine.
     """
 
-    model_scores: ClusteringScores
+    context_scores: ClusteringScores
+    seconds: float
+    model_scores: ClusteringScores | None
     cosine_scores: ClusteringScores
     cosine_threshold: float
 
@@ -67,19 +73,22 @@ def run_demo(
     folder: Path,
     *,
     seed: int = 0,
+    with_training: bool = False,
     on_stage: Callable[[str], None] = lambda name: None,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> DemoReport:
-    """Make faces, train, group, compare; what it makes stays in `folder`.
+    """Make faces, group them, compare; what it makes stays in `folder`.
 
     Parameters
     ----------
     folder
-        Gets the made-up features and people of both halves, the model, and the
-        labels found. A run that is there already is replaced.
+        Gets the made-up features and people of both halves, the labels found,
+        and the model if one is trained. A run that is there already is replaced.
     seed
         Same seed, same figures.
+    with_training
+        Train a LinkGCN on the other half and group by it, too.
     on_stage
         Told the name of each stage as it begins.
     on_step, on_epoch
@@ -91,29 +100,42 @@ def run_demo(
         save_features(folder / f"{name}.npy", faces.features)
         save_labels(folder / f"{name}-people.npy", faces.labels)
 
-    on_stage("training a link model")
-    for state in (folder / "model").glob("training_state.*"):
-        state.unlink()
-    train_link_gcn(
-        [FaceSet("training", known.features, known.labels)],
-        LinkGCNConfig(N_FEATURES, _WIDTHS, subgraphs=_SUBGRAPHS),
-        _TRAINING,
-        folder / "model",
-        on_step=on_step,
-        on_epoch=on_epoch,
-    )
-
-    on_stage("grouping people it has not seen")
-    clustering = LinkageClustering(LinkGCN.from_pretrained(folder / "model"))
-    labels = clustering.fit_predict(unknown.features)
+    on_stage("grouping people without training, threshold or number of people")
+    start = time.perf_counter()
+    labels = LinkageClustering().fit_predict(unknown.features)
+    seconds = time.perf_counter() - start
     save_labels(folder / "labels.csv", labels)
+
+    model_scores = None
+    if with_training:
+        on_stage("training a link model on other people, and grouping by it")
+        _train(known, folder / "model", on_step, on_epoch)
+        by_model = LinkageClustering(folder / "model").fit_predict(unknown.features)
+        model_scores = clustering_scores(unknown.labels, by_model)
 
     on_stage("comparing with a cosine threshold")
     threshold = _best_cosine_threshold(known)
     return DemoReport(
         clustering_scores(unknown.labels, labels),
+        seconds,
+        model_scores,
         _scores_by_cosine(unknown, _cosine_links(unknown), threshold),
         threshold,
+    )
+
+
+def _train(
+    known: SyntheticFaces, folder: Path, on_step: OnStep | None, on_epoch: OnEpoch | None
+) -> None:
+    for state in folder.glob("training_state.*"):
+        state.unlink()
+    train_link_gcn(
+        [FaceSet("training", known.features, known.labels)],
+        LinkGCNConfig(N_FEATURES, _WIDTHS, subgraphs=_SUBGRAPHS),
+        _TRAINING,
+        folder,
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
 
 

@@ -201,7 +201,8 @@ def combine_directions(
     one_sided = np.empty(offsets[-1], dtype=np.bool_)
     choice = get_args(CombineDirections).index(combine)
     _fill_pairs(neighbors, likelihoods, choice, offsets, pairs, combined, one_sided)
-    return Links(pairs, combined, one_sided, graph.n_instances)
+    n_neighbors = max(1, likelihoods.shape[1])
+    return Links(pairs, combined, one_sided, graph.n_instances, n_neighbors)
 
 
 def _check_combine(combine: str) -> None:

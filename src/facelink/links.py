@@ -28,6 +28,9 @@ class Links:
         neighbours, so that the likelihood is one pivot's word.
     n_instances : int
         Number of instances N, with or without links.
+    n_neighbors : int, optional
+        Neighbours that were judged for each instance, where known: merging by
+        likelihood counts pairs that are missing among them.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Links:
     likelihoods: NDArray[np.float32]
     one_sided: NDArray[np.bool_]
     n_instances: int
+    n_neighbors: int | None = None
 
     def __post_init__(self) -> None:
         n_links = len(self.pairs)
@@ -61,6 +65,8 @@ class Links:
             )
         if self.n_instances < 0:
             raise InputError(f"n_instances={self.n_instances}; a number of instances is 0 or more.")
+        if self.n_neighbors is not None and self.n_neighbors < 1:
+            raise InputError(f"n_neighbors={self.n_neighbors}; links have at least 1, or None.")
         if n_links == 0:
             return
         first, second = self.pairs[:, 0], self.pairs[:, 1]
@@ -85,7 +91,12 @@ class Links:
         save_arrays(
             path,
             {"pairs": self.pairs, "likelihoods": self.likelihoods, "one_sided": self.one_sided},
-            {"format": _FORMAT, "version": _VERSION, "n_instances": int(self.n_instances)},
+            {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "n_instances": int(self.n_instances),
+                "n_neighbors": self.n_neighbors,
+            },
         )
 
     @classmethod
@@ -101,7 +112,11 @@ class Links:
             )
         try:
             return cls(
-                arrays["pairs"], arrays["likelihoods"], arrays["one_sided"], metadata["n_instances"]
+                arrays["pairs"],
+                arrays["likelihoods"],
+                arrays["one_sided"],
+                metadata["n_instances"],
+                metadata.get("n_neighbors"),
             )
         except KeyError as error:
             raise InputError(f"links {path}: {error} is missing; write the links again.") from error

@@ -40,6 +40,7 @@ def expected_failed_checks(estimator):
     [
         LinkageClustering(),
         LinkageClustering(merge="threshold", neighbor_method="exact", threshold=0.9),
+        LinkageClustering("cosine"),
     ],
     expected_failed_checks=expected_failed_checks,
     xfail_strict=True,
@@ -147,14 +148,15 @@ class TestWithAModel:
 class TestWithoutAModel:
     def test_links_are_cosines(self, unseen_people):
         features, _ = unseen_people
-        fitted = LinkageClustering(k_at_hop=[5]).fit(features)
+        fitted = LinkageClustering("cosine", k_at_hop=[5]).fit(features)
         first, second = fitted.links_.pairs.T
         cosines = np.einsum("nd,nd->n", features[first], features[second])
         np.testing.assert_allclose(fitted.links_.likelihoods, (1 + cosines) / 2, atol=1e-6)
 
     def test_the_default_threshold_is_a_cosine_of_one_half(self, unseen_people):
-        explicit = LinkageClustering(threshold=SIMILARITY_THRESHOLD).fit_predict(unseen_people[0])
-        by_default = LinkageClustering().fit_predict(unseen_people[0])
+        explicit = LinkageClustering("cosine", threshold=SIMILARITY_THRESHOLD)
+        explicit = explicit.fit_predict(unseen_people[0])
+        by_default = LinkageClustering("cosine").fit_predict(unseen_people[0])
         np.testing.assert_array_equal(by_default, explicit)
         assert SIMILARITY_THRESHOLD == (1 + 0.5) / 2
 
@@ -222,12 +224,12 @@ class TestGraph:
         with pytest.raises(InputError, match=message):
             LinkageClustering(trained_model).fit(features, neighbor_graph=graph)
         with pytest.raises(InputError, match=r"k_at_hop\[0\]=80 but the graph stores K=8"):
-            LinkageClustering().fit(features, neighbor_graph=graph)
+            LinkageClustering("cosine").fit(features, neighbor_graph=graph)
 
     @pytest.mark.parametrize("with_model", [False, True])
     def test_one_of_other_faces(self, features, trained_model, with_model):
         graph = find_neighbors(features[:-1], 20)
-        model = trained_model if with_model else None
+        model = trained_model if with_model else "cosine"
         message = "the neighbour graph has 239 instances but there are 240 features"
         with pytest.raises(InputError, match=message):
             LinkageClustering(model, k_at_hop=(5, 3)).fit(features, neighbor_graph=graph)
@@ -237,7 +239,10 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"merge": "foo"}, "merge method 'foo' is unknown; choose one of bfs, threshold"),
+            (
+                {"merge": "foo"},
+                "merge method 'foo' is unknown; choose one of likelihood, bfs, threshold",
+            ),
             ({"combine": "foo"}, "combine='foo'; choose one of mean, max, min"),
             ({"threshold": 1.5}, "initial_threshold=1.5"),
             ({"threshold_step": 0}, "threshold_step=0"),
@@ -260,7 +265,7 @@ class TestSettings:
     def test_more_neighbours_asked_for_than_there_are(self):
         message = r"k_at_hop=\(80, 5\) .* need 80 neighbours, but each of 20 instances has 19 .*"
         with pytest.raises(InputError, match=message + "lower them to at most 19"):
-            LinkageClustering(k_at_hop=(80, 5)).fit(clustered_features(4, 5, 8)[0])
+            LinkageClustering("cosine", k_at_hop=(80, 5)).fit(clustered_features(4, 5, 8)[0])
 
     def test_defaults_adapt_to_few_faces(self):
         fitted = LinkageClustering().fit(clustered_features(4, 5, 8)[0])
@@ -304,7 +309,7 @@ def test_the_default_threshold_is_the_models(trained_model):
 def test_a_graph_that_lacks_neighbours_is_enough():
     indices = np.array([[1, -1], [0, 2], [1, -1]], dtype=np.int32)
     similarities = np.array([[0.9, -np.inf], [0.9, 0.1], [0.1, -np.inf]], dtype=np.float32)
-    clustered = LinkageClustering(k_at_hop=(2,), n_edge_neighbors=1).fit(
+    clustered = LinkageClustering("cosine", k_at_hop=(2,), n_edge_neighbors=1).fit(
         np.eye(3), neighbor_graph=NeighborGraph(indices, similarities)
     )
     assert clustered.labels_.tolist() == [0, 0, 1]

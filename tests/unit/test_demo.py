@@ -38,6 +38,7 @@ def made(tmp_path_factory):
     stages, steps, epochs = [], [], []
     report = run_demo(
         folder,
+        with_training=True,
         on_stage=stages.append,
         on_step=steps.append,
         on_epoch=lambda number, scores: epochs.append(number),
@@ -55,20 +56,22 @@ def test_it_tells_how_far_it_is(made):
     _, _, stages, steps, epochs = made
     assert stages == [
         "making faces",
-        "training a link model",
-        "grouping people it has not seen",
+        "grouping people without training, threshold or number of people",
+        "training a link model on other people, and grouping by it",
         "comparing with a cosine threshold",
     ]
     assert epochs == [1, 2]
     assert steps[-1].pivots_done == steps[-1].pivots_total
 
 
-def test_the_model_is_judged_on_people_it_has_not_seen(made):
+def test_both_are_judged_on_people_that_the_model_has_not_seen(made):
     folder, report, *_ = made
     features, people = (load_features(folder / "unseen.npy"), load_labels(folder / "labels.csv"))
-    np.testing.assert_array_equal(LinkageClustering(folder / "model").fit_predict(features), people)
+    np.testing.assert_array_equal(LinkageClustering().fit_predict(features), people)
     truth = load_labels(folder / "unseen-people.npy")
-    assert report.model_scores == clustering_scores(truth, people)
+    assert report.context_scores == clustering_scores(truth, people)
+    by_model = LinkageClustering(folder / "model").fit_predict(features)
+    assert report.model_scores == clustering_scores(truth, by_model)
     known = load_features(folder / "training.npy")
     assert not np.isin(features[:, 0], known[:, 0]).any()
 
@@ -81,7 +84,7 @@ def test_the_cosine_threshold_is_the_best_on_the_training_people(made):
     )
 
     def fscore(threshold):
-        labels = LinkageClustering(merge="threshold", threshold=(1 + threshold) / 2)
+        labels = LinkageClustering("cosine", merge="threshold", threshold=(1 + threshold) / 2)
         return bcubed_scores(people, labels.fit_predict(known)).fscore
 
     best = fscore(report.cosine_threshold)
@@ -92,9 +95,16 @@ def test_the_cosine_threshold_is_the_best_on_the_training_people(made):
 def test_the_same_seed_gives_the_same_figures_even_where_a_demonstration_is_already(made):
     folder, report, *_ = made
     before = LinkGCN.from_pretrained(folder / "model").state_dict()
-    assert run_demo(folder) == report
+    again = run_demo(folder, with_training=True)
+    assert replace(again, seconds=report.seconds) == report
     after = LinkGCN.from_pretrained(folder / "model").state_dict()
     assert all((after[name] == value).all() for name, value in before.items())
+
+
+def test_without_training_there_is_no_model(tmp_path):
+    report = run_demo(tmp_path)
+    assert report.model_scores is None
+    assert not (tmp_path / "model").exists()
 
 
 def test_another_seed_gives_other_people(made, tmp_path):

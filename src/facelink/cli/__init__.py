@@ -8,7 +8,7 @@ import torch
 import typer
 
 from facelink import __version__
-from facelink.cli import evaluation, grouping, samples, training
+from facelink.cli import context_training, evaluation, grouping, samples, training
 from facelink.cli.options import VariadicCommand
 from facelink.cli.output import note
 from facelink.errors import FacelinkError
@@ -24,6 +24,7 @@ app = typer.Typer(
 for _command in (
     grouping.cluster,
     training.train,
+    context_training.train_context,
     grouping.neighbors,
     grouping.links,
     grouping.merge,
@@ -54,8 +55,8 @@ def _facelink(
     """Group faces by person: linkage-based clustering with a graph convolution network.
 
     To try it without data: facelink demo. With face features of your own:
-    facelink cluster features.npy --out people.csv; a trained model (facelink
-    train) groups better than the cosine similarity that this compares.
+    facelink cluster features.npy --out people.csv, for any embedder and
+    without training, threshold or number of people.
 
     Results go to stdout, progress and notes to stderr. Exit code 2 means bad
     input or use, 1 a failure; in both cases no partial output is left behind.

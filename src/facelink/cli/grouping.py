@@ -11,21 +11,29 @@ import typer
 from numpy.typing import NDArray
 
 from facelink.cli import options
-from facelink.cli.output import note, note_facts, print_facts, progress_bar
-from facelink.clustering import LinkageClustering, default_threshold, subgraph_settings
+from facelink.cli.output import note_facts, print_facts, progress_bar
+from facelink.clustering import (
+    LinkageClustering,
+    cluster_confidence,
+    default_threshold,
+    judge_links,
+    subgraph_settings,
+)
 from facelink.features import load_features
 from facelink.files import check_writable
 from facelink.labels import check_labels_path, save_labels
-from facelink.link_prediction import Progress, predict_links
+from facelink.link_prediction import Progress
 from facelink.links import Links
-from facelink.merging.confidence import membership_confidence
-from facelink.merging.merge import merge_links
+from facelink.merging.likelihood import LikelihoodMergeResult
+from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, merge_links
 from facelink.merging.result import MergeResult
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
+from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.files import check_graph_path, load_graph, save_graph
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
+from facelink.pairs import load_pairs
 
 _N_NEIGHBORS = 80
 """Neighbours that `facelink neighbors` finds by default: what the paper's k1 of 80 needs."""
@@ -43,7 +51,7 @@ LabelsOut = Annotated[
 
 def cluster(
     features: options.Features,
-    model: options.OptionalModel = None,
+    model: options.Model = CONTEXT,
     out: LabelsOut = None,
     dim: options.Dim = None,
     neighbors: options.Neighbors = None,
@@ -51,10 +59,12 @@ def cluster(
     k_at_hop: options.KAtHop = None,
     edge_neighbors: options.EdgeNeighbors = None,
     combine: options.Combine = "mean",
-    merge: options.Merge = "bfs",
+    merge: options.Merge = "auto",
     threshold: options.Threshold = None,
     threshold_step: options.ThresholdStep = 0.05,
     max_cluster_size: options.MaxClusterSize = 300,
+    must_link: options.MustLink = None,
+    cannot_link: options.CannotLink = None,
     links_out: Annotated[
         Path | None,
         typer.Option("--links-out", metavar="LINKS", help="Where to write the judged links."),
@@ -66,24 +76,25 @@ def cluster(
 ) -> None:
     """Group faces by person: features in, one label per face out.
 
-    Example: facelink cluster features.npy --model my-model --out people.csv
+    Needs no training, no threshold and no number of people.
+
+    Example: facelink cluster features.npy --out people.csv
     """
     _check_outputs(out, links_out)
-    chosen_device = choose_device(device)
-    loaded_model = None if model is None else LinkGCN.from_pretrained(model, chosen_device)
-    if loaded_model is None:
-        note("no --model: links are judged by cosine similarity alone")
+    loaded_model = load_link_model(model, choose_device(device))
     X = load_features(features, dim=dim)
     clustering = LinkageClustering(
-        loaded_model,
+        COSINE if loaded_model is None else loaded_model,
         k_at_hop=None if k_at_hop is None else tuple(k_at_hop),
         n_edge_neighbors=edge_neighbors,
         neighbor_method=method,
         combine=combine,
         merge=merge,
-        threshold=default_threshold(loaded_model) if threshold is None else threshold,
+        threshold=threshold,
         threshold_step=threshold_step,
         max_cluster_size=max_cluster_size,
+        must_link=None if must_link is None else load_pairs(must_link),
+        cannot_link=None if cannot_link is None else load_pairs(cannot_link),
         device=device,
         precision=precision,
         random_state=seed,
@@ -98,7 +109,7 @@ def cluster(
     facts = {
         **_graph_facts(clustering.neighbor_graph_),
         **_merge_facts(clustering.links_, clustering.merge_result_),
-        "threshold": clustering.threshold,
+        **_threshold_facts(clustering, loaded_model),
         "mean_confidence": float(np.mean(clustering.probabilities_)),
         "seconds": round(seconds, 3),
     }
@@ -147,10 +158,10 @@ def neighbors(
 
 def links(
     features: options.Features,
-    model: options.Model,
     out: Annotated[
         Path, typer.Option("--out", metavar="LINKS", help="Where to write the judged links.")
     ],
+    model: options.Model = CONTEXT,
     dim: options.Dim = None,
     neighbors: options.Neighbors = None,
     method: options.Method = "auto",
@@ -164,12 +175,13 @@ def links(
 ) -> None:
     """Judge each face's links with its nearest neighbours and keep them in a file.
 
-    Example: facelink links features.npy --model my-model --out links.safetensors
+    Example: facelink links features.npy --out links.safetensors
     """
     check_writable(out)
-    loaded_model = LinkGCN.from_pretrained(model, choose_device(device))
+    loaded_model = load_link_model(model, choose_device(device))
     X = load_features(features, dim=dim)
-    loaded_model.check_features(X)
+    if isinstance(loaded_model, LinkGCN):
+        loaded_model.check_features(X)
     settings = subgraph_settings(
         loaded_model, len(X), None if k_at_hop is None else tuple(k_at_hop), edge_neighbors
     )
@@ -178,8 +190,8 @@ def links(
     else:
         graph = load_graph(neighbors, X)
     started = time.perf_counter()
-    with _judging(len(X), shown=True) as progress:
-        judged = predict_links(
+    with _judging(len(X), shown=loaded_model is not None) as progress:
+        judged = judge_links(
             loaded_model,
             X,
             graph,
@@ -206,18 +218,28 @@ def merge(
         Path, typer.Argument(metavar="LINKS", help="Links written by facelink links.")
     ],
     out: LabelsOut = None,
-    merge: options.Merge = "bfs",
+    merge: Annotated[
+        MergeChoice,
+        typer.Option(
+            "--merge",
+            help="likelihood needs no threshold and suits links of the context model; bfs cuts "
+            "components above the largest size at rising thresholds; threshold takes plain "
+            "components. auto is bfs where a threshold is given and likelihood otherwise.",
+        ),
+    ] = "auto",
     threshold: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--threshold",
             metavar="T",
-            help="Link likelihood at which merging starts, 0 to 1; facelink links and cluster "
-            "print the one that suits their links.",
+            help="Link likelihood at which merging starts, 0 to 1; facelink links prints the one "
+            "that suits its links. [default: 0.5; none when merging by likelihood]",
         ),
-    ] = 0.5,
+    ] = None,
     threshold_step: options.ThresholdStep = 0.05,
     max_cluster_size: options.MaxClusterSize = 300,
+    must_link: options.MustLink = None,
+    cannot_link: options.CannotLink = None,
     json: options.Json = False,
 ) -> None:
     """Merge judged links into people.
@@ -227,19 +249,25 @@ def merge(
     _check_outputs(out)
     judged = Links.load(links_file)
     started = time.perf_counter()
+    method: MergeMethod = "bfs" if threshold is not None else "likelihood"
+    if merge != "auto":
+        method = merge
+    chosen_threshold = 0.5 if threshold is None else threshold
     merged = merge_links(
         judged,
-        merge,
-        initial_threshold=threshold,
+        method,
+        initial_threshold=chosen_threshold,
         threshold_step=threshold_step,
         max_cluster_size=max_cluster_size,
+        must_link=None if must_link is None else load_pairs(must_link),
+        cannot_link=None if cannot_link is None else load_pairs(cannot_link),
     )
     seconds = time.perf_counter() - started
-    confidence = membership_confidence(judged, merged.labels)
+    confidence = cluster_confidence(judged, merged)
     facts = {
         "n_faces": judged.n_instances,
         **_merge_facts(judged, merged),
-        "threshold": threshold,
+        "threshold": None if method == "likelihood" else chosen_threshold,
         "mean_confidence": float(np.mean(confidence)),
         "seconds": round(seconds, 3),
     }
@@ -271,9 +299,18 @@ def _graph_facts(graph: NeighborGraph) -> dict[str, Any]:
     }
 
 
-def _merge_facts(judged: Links, merged: MergeResult) -> dict[str, Any]:
+def _threshold_facts(clustering: LinkageClustering, model: LinkModel | None) -> dict[str, Any]:
+    if isinstance(clustering.merge_result_, LikelihoodMergeResult):
+        return {"threshold": None}
+    chosen = clustering.threshold
+    return {"threshold": default_threshold(model) if chosen is None else chosen}
+
+
+def _merge_facts(judged: Links, merged: AnyMergeResult) -> dict[str, Any]:
     sizes = np.bincount(merged.labels)
-    uncuttable = [cluster.size for cluster in merged.uncuttable]
+    uncuttable: list[int] = []
+    if isinstance(merged, MergeResult):
+        uncuttable = [cluster.size for cluster in merged.uncuttable]
     return {
         "n_links": len(judged),
         "n_clusters": len(sizes),

@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 from facelink.errors import InputError
 from facelink.link_prediction import CombineDirections
-from facelink.merging.merge import MergeMethod
+from facelink.merging.merge import MergeChoice
 from facelink.models.device import Precision
 
 SearchMethod = Literal["auto", "exact", "ivf", "hnsw"]
@@ -72,15 +72,12 @@ Dim = Annotated[
     int | None, typer.Option("--dim", metavar="D", help="Width of the features, for .bin.")
 ]
 Model = Annotated[
-    Path,
-    typer.Option("--model", metavar="DIR", help="Folder of a trained model (facelink train)."),
-]
-OptionalModel = Annotated[
-    Path | None,
+    str,
     typer.Option(
         "--model",
-        metavar="DIR",
-        help="Folder of a trained model. Without one, links are judged by cosine similarity alone.",
+        metavar="DIR|context|cosine",
+        help="Folder of a trained model; context: the model that ships with facelink and works "
+        "for any embedder; cosine: similarity alone, the baseline.",
     ),
 ]
 Neighbors = Annotated[
@@ -118,12 +115,26 @@ Combine = Annotated[
     typer.Option("--combine", help="How the two directions of a link become one likelihood."),
 ]
 Merge = Annotated[
-    MergeMethod,
+    MergeChoice,
     typer.Option(
         "--merge",
-        help="bfs cuts components above the largest size at rising thresholds; threshold takes "
-        "plain components.",
+        help="likelihood needs no threshold; bfs cuts components above the largest size at rising "
+        "thresholds (the paper's); threshold takes plain components. auto is likelihood for the "
+        "context model and bfs otherwise.",
     ),
+]
+MustLink = Annotated[
+    Path | None,
+    typer.Option(
+        "--must-link",
+        metavar="PAIRS",
+        help="Pairs of face numbers (from 0) that are one person: .csv, .txt or .npy. Honoured "
+        "exactly when merging by likelihood.",
+    ),
+]
+CannotLink = Annotated[
+    Path | None,
+    typer.Option("--cannot-link", metavar="PAIRS", help="Pairs of faces of two people."),
 ]
 Threshold = Annotated[
     float | None,
@@ -131,7 +142,8 @@ Threshold = Annotated[
         "--threshold",
         metavar="T",
         help="Link likelihood at which merging starts, 0 to 1. [default: the one that training "
-        "found best for the model; 0.75, a cosine of 0.5, without a model]",
+        "found best for the model; 0.75, a cosine of 0.5, for cosine; none when merging by "
+        "likelihood]",
     ),
 ]
 ThresholdStep = Annotated[

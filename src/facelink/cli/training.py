@@ -40,7 +40,16 @@ _WIDTHS = list(_MODEL.widths)
 _K_AT_HOP = list(_TRAINING.subgraphs.k_at_hop)
 _TEST_K_AT_HOP = list(_MODEL.subgraphs.k_at_hop)
 
-_SCORES_HEADER = ("validation regime", "loss", "precision", "recall", "AP", "cosine AP", "BCubed F")
+_SCORES_HEADER = (
+    "validation regime",
+    "loss",
+    "precision",
+    "recall",
+    "AP",
+    "cosine AP",
+    "BCubed F",
+    "context F",
+)
 
 
 def train(
@@ -191,7 +200,7 @@ def train(
         precision=precision,
         seed=seed,
     )
-    training_files, validation_files = _pairs(files, "training"), _pairs(val or [], "--val")
+    training_files, validation_files = paired(files, "training"), paired(val or [], "--val")
     chosen_device = choose_device(device)
     face_sets = [load_face_set(*pair, dim) for pair in training_files]
     validation_sets = [load_face_set(*pair, dim) for pair in validation_files]
@@ -260,7 +269,8 @@ def load_face_set(features: Path, labels: Path, dim: int | None = None) -> FaceS
     return FaceSet(str(features), X, people)
 
 
-def _pairs(files: list[Path], what: str) -> list[tuple[Path, Path]]:
+def paired(files: list[Path], what: str) -> list[tuple[Path, Path]]:
+    """Features and labels, two by two."""
     if len(files) % 2:
         raise InputError(
             f"{what}: an odd number of files ({', '.join(map(str, files))}); name features and "
@@ -289,6 +299,7 @@ def _print_report(report: TrainingReport, out: Path, *, as_json: bool) -> None:
                 "out": str(out),
                 "best_epoch": report.best_epoch,
                 "worse_than_cosine": validation.worse_than_cosine,
+                "better_than_context": validation.bcubed_f > validation.context_bcubed_f,
                 **validation.as_dict(),
             }
         )
@@ -305,6 +316,7 @@ def _print_report(report: TrainingReport, out: Path, *, as_json: bool) -> None:
                         scores.average_precision,
                         scores.cosine_average_precision,
                         scores.bcubed_f,
+                        scores.context_bcubed_f,
                     ),
                 ),
             )
@@ -312,6 +324,12 @@ def _print_report(report: TrainingReport, out: Path, *, as_json: bool) -> None:
         ]
         title = f"{out}: epoch {report.best_epoch}, threshold {validation.threshold}"
         print_table(_SCORES_HEADER, rows, title)
+    comparison = "better" if validation.bcubed_f > validation.context_bcubed_f else "NOT better"
+    note(
+        f"this model groups the validation people {comparison} than the context model that ships "
+        f"with facelink and needs no training: BCubed F {percent(validation.bcubed_f)} against "
+        f"{percent(validation.context_bcubed_f)}"
+    )
     if validation.worse_than_cosine:
         note(
             "WARNING: plain cosine similarity ranks links better than this model in "

@@ -62,7 +62,7 @@ class LikelihoodMergeResult:
 
 def merge_by_likelihood(
     links: Links,
-    n_neighbors: int,
+    n_neighbors: int | None = None,
     *,
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
@@ -90,8 +90,9 @@ def merge_by_likelihood(
     ----------
     links : Links
         Judged pairs of N instances.
-    n_neighbors : int
-        Neighbours k that were judged for each instance, at least 1.
+    n_neighbors : int, optional
+        Neighbours k that were judged for each instance, at least 1. By
+        default the number that the links carry.
     must_link, cannot_link : integer (M, 2) and (C, 2), optional
         Pairs of instances that are one person for certain, or two: infinite
         evidence, honoured exactly.
@@ -108,7 +109,7 @@ def merge_by_likelihood(
     Raises
     ------
     InputError
-        If `n_neighbors` is below 1, constraints name instances that do not
+        If `n_neighbors` is below 1 or unknown, constraints name instances that do not
         exist, or they contradict each other.
 
     Examples
@@ -122,7 +123,8 @@ def merge_by_likelihood(
     >>> merge_by_likelihood(links, n_neighbors=3, cannot_link=[[0, 1]]).labels.tolist()
     [0, 1, 1, 2]
     """
-    if n_neighbors < 1:
+    n_neighbors = links.n_neighbors if n_neighbors is None else n_neighbors
+    if n_neighbors is None or n_neighbors < 1:
         raise InputError(
             f"n_neighbors={n_neighbors}; give the number of neighbours that were judged for each "
             "instance, at least 1."

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args
 
+from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.models.aggregators import Aggregator, MeanNormalization
 from facelink.subgraphs import SubgraphSettings
@@ -31,6 +32,9 @@ class LinkGCNConfig:
     initial_threshold
         Link likelihood at which merging starts; training stores the one that
         was best on its validation identities.
+    temperature, bias
+        Calibration of the likelihoods, fitted on the validation identities:
+        what merging by likelihood applies (`facelink.calibration`).
 
     Raises
     ------
@@ -46,6 +50,8 @@ class LinkGCNConfig:
     attention_width: int = 64
     subgraphs: SubgraphSettings = field(default_factory=SubgraphSettings)
     initial_threshold: float = 0.5
+    temperature: float = 1.0
+    bias: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -64,6 +70,12 @@ class LinkGCNConfig:
             )
         if not 0 <= self.initial_threshold <= 1:
             raise InputError(f"initial_threshold={self.initial_threshold}; choose from [0, 1].")
+        Calibration(self.temperature, self.bias)  # checks them
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes the model's likelihoods honest."""
+        return Calibration(self.temperature, self.bias)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -51,5 +51,7 @@ def runs_in_bfloat16(precision: Precision, device: torch.device) -> bool:
         return precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities()
+    capabilities: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # of torch 2.13
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))

@@ -249,9 +249,15 @@ def _class_weights(is_linked: Tensor, settings: TrainingSettings) -> Tensor | No
 
 def _save_models(model: LinkGCN, progress: Progress, out: Path) -> None:
     """Write the model of the epoch just done, as the last one and, if it is, as the best."""
-    threshold = progress.history[-1].validation.threshold
+    validation = progress.history[-1].validation
     weights = model.state_dict()
-    ready = LinkGCN(replace(model.config, initial_threshold=threshold))
+    config = replace(
+        model.config,
+        initial_threshold=validation.threshold,
+        temperature=validation.calibration.temperature,
+        bias=validation.calibration.bias,
+    )
+    ready = LinkGCN(config)
     ready.load_state_dict({name: value.cpu() for name, value in weights.items()})
     ready.save_pretrained(out / LAST_FOLDER)
     if progress.best_epoch == len(progress.history):

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from facelink.calibration import Calibration, fit_calibration
+from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
 from facelink.link_prediction import combine_directions, predict_likelihoods
 from facelink.links import Links
+from facelink.merging.likelihood import merge_by_likelihood
 from facelink.merging.merge import merge_links
 from facelink.metrics import bcubed_scores
+from facelink.models.context_gcn import ContextGCN
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import MISSING
 from facelink.subgraphs import SubgraphSettings
@@ -54,11 +58,14 @@ class ValidationRegime:
         The faces and their neighbours.
     cosine_average_precision : float
         What plain cosine similarity reaches on the same links, in [0, 1].
+    context_bcubed_f : float
+        What the context model that ships with facelink reaches, in [0, 1].
     """
 
     name: str
     collection: Collection
     cosine_average_precision: float
+    context_bcubed_f: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ class RegimeScores:
     """How well a model does in one regime; all but `loss` lie in [0, 1].
 
     Precision and recall of links are those at a likelihood of 0.5; `bcubed_f`
-    is that of the clustering at the threshold chosen for all regimes.
+    is that of the clustering at the threshold chosen for all regimes,
+    `context_bcubed_f` that of the context model that ships with facelink.
     """
 
     regime: str
@@ -77,6 +85,7 @@ class RegimeScores:
     average_precision: float
     cosine_average_precision: float
     bcubed_f: float
+    context_bcubed_f: float
 
 
 @dataclass(frozen=True)
@@ -92,11 +101,14 @@ class ValidationScores:
     best_bcubed_f : float
         BCubed F over all faces at the best threshold, in [0, 1]: by it epochs
         are compared, since the chosen threshold gives away a little of its own.
+    calibration
+        Fitted to the links of all regimes.
     """
 
     regimes: tuple[RegimeScores, ...]
     threshold: float
     best_bcubed_f: float
+    calibration: Calibration
 
     @property
     def average_precision(self) -> float:
@@ -111,8 +123,16 @@ class ValidationScores:
     @property
     def bcubed_f(self) -> float:
         """Mean over the faces of all regimes, so that tiny regimes do not decide."""
+        return self._over_faces([scores.bcubed_f for scores in self.regimes])
+
+    @property
+    def context_bcubed_f(self) -> float:
+        """Of the context model that ships with facelink, over the same faces."""
+        return self._over_faces([scores.context_bcubed_f for scores in self.regimes])
+
+    def _over_faces(self, values: list[float]) -> float:
         weights = [scores.n_faces for scores in self.regimes]
-        return float(np.average([scores.bcubed_f for scores in self.regimes], weights=weights))
+        return float(np.average(values, weights=weights))
 
     @property
     def worse_than_cosine(self) -> tuple[str, ...]:
@@ -131,7 +151,8 @@ class ValidationScores:
     def from_dict(cls, values: dict[str, Any]) -> "ValidationScores":
         """Read the JSON form."""
         regimes = tuple(RegimeScores(**scores) for scores in values["regimes"])
-        return cls(regimes, values["threshold"], values["best_bcubed_f"])
+        calibration = Calibration(**values["calibration"])
+        return cls(regimes, values["threshold"], values["best_bcubed_f"], calibration)
 
 
 def validation_regimes(
@@ -185,8 +206,21 @@ def _regime(faces: FaceSet, subgraphs: SubgraphSettings) -> ValidationRegime | N
         return None
     similarities = collection.graph.similarities[:, : neighbors.shape[1]][is_present]
     return ValidationRegime(
-        faces.name, collection, float(average_precision_score(is_linked, similarities))
+        faces.name,
+        collection,
+        float(average_precision_score(is_linked, similarities)),
+        _context_bcubed_f(collection),
     )
+
+
+def _context_bcubed_f(collection: Collection) -> float:
+    """BCubed F of what facelink does without a trained model."""
+    faces, graph = collection.faces, collection.graph
+    judged = predict_context_likelihoods(
+        ContextGCN.pretrained(), faces.features, graph, graph.n_neighbors
+    )
+    merged = merge_by_likelihood(combine_directions(graph, judged))
+    return bcubed_scores(faces.labels, merged.labels).fscore
 
 
 def _judged(collection: Collection) -> NDArray[np.int32]:
@@ -227,7 +261,15 @@ def validate(model: LinkGCN, regimes: Sequence[ValidationRegime]) -> ValidationS
         _scores(regime, judged, float(at_threshold[best]))
         for regime, judged, at_threshold in zip(regimes, likelihoods, bcubed, strict=True)
     )
-    return ValidationScores(scores, THRESHOLDS[best], float(mean.max()))
+    is_linked = [_is_linked_pair(link, regime) for link, regime in zip(links, regimes, strict=True)]
+    calibration = fit_calibration(
+        np.concatenate([link.likelihoods for link in links]), np.concatenate(is_linked)
+    )
+    return ValidationScores(scores, THRESHOLDS[best], float(mean.max()), calibration)
+
+
+def _is_linked_pair(links: Links, regime: ValidationRegime) -> NDArray[np.bool_]:
+    return regime.collection.is_linked(links.pairs[:, 0], links.pairs[:, 1])
 
 
 def _bcubed_f(links: Links, regime: ValidationRegime, threshold: float) -> float:
@@ -254,4 +296,5 @@ def _scores(
         average_precision=float(average_precision_score(is_linked, judged)),
         cosine_average_precision=regime.cosine_average_precision,
         bcubed_f=bcubed_f,
+        context_bcubed_f=regime.context_bcubed_f,
     )

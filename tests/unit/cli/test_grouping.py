@@ -94,11 +94,25 @@ class TestCluster:
             result["threshold"] == LinkGCN.from_pretrained(trained_model).config.initial_threshold
         )
 
-    def test_without_a_model_it_says_so(self, succeed, features):
-        written = succeed("cluster", features)
-        assert "no --model: links are judged by cosine similarity alone" in written.err
+    @pytest.mark.parametrize("model", ["context", "cosine"])
+    def test_a_model_by_its_name(self, succeed, features, model):
+        written = succeed("cluster", features, "--model", model)
         labels = [int(line) for line in written.out.splitlines()]
-        assert labels == LinkageClustering().fit_predict(np.load(features)).tolist()
+        assert labels == LinkageClustering(model).fit_predict(np.load(features)).tolist()
+
+    def test_by_default_nothing_has_to_be_trained_or_chosen(self, succeed, features):
+        result = json.loads(succeed("cluster", features, "--json").out)
+        assert result["labels"] == LinkageClustering().fit_predict(np.load(features)).tolist()
+        assert result["threshold"] is None
+
+    def test_constraints_from_files(self, succeed, features, tmp_path):
+        (tmp_path / "same.csv").write_text("0,200\n")
+        (tmp_path / "different.txt").write_text("0 1\n")
+        labels = succeed(
+            "cluster", features, "--must-link", tmp_path / "same.csv",
+            "--cannot-link", tmp_path / "different.txt",
+        ).out.split()  # fmt: skip
+        assert labels[0] == labels[200] != labels[1]
 
     def test_a_headerless_file_by_its_width(self, succeed, data, features):
         by_width = succeed("cluster", data / "features.bin", "--dim", 32)
@@ -133,6 +147,8 @@ class TestCluster:
             "threshold": 0.6,
             "threshold_step": 0.1,
             "max_cluster_size": 50,
+            "must_link": None,
+            "cannot_link": None,
             "device": "cpu",
             "precision": "bfloat16",
             "random_state": 3,
@@ -157,7 +173,6 @@ class TestCluster:
         assert parameters["max_cluster_size"].default == chosen["max_cluster_size"]
         parameters = inspect.signature(grouping.merge).parameters
         for name, option in (
-            ("threshold", "initial_threshold"),
             ("threshold_step", "threshold_step"),
             ("max_cluster_size", "max_cluster_size"),
         ):
@@ -170,8 +185,11 @@ class TestCluster:
         features = np.ones((12, 4), dtype=np.float32) / 2
         np.save(tmp_path / "same.npy", features)
         result = json.loads(
-            succeed("cluster", tmp_path / "same.npy", "--max-cluster-size", 5, "--json").out
-        )
+            succeed(
+                "cluster", tmp_path / "same.npy", "--model", "cosine",
+                "--max-cluster-size", 5, "--json",
+            ).out
+        )  # fmt: skip
         assert result["above_the_size_cap"] == [12]
 
     def test_few_faces_need_no_options(self, succeed, tmp_path):
@@ -246,9 +264,14 @@ class TestLinks:
         )
         assert "the model reads features of width 32, got shape (20, 8)" in message
 
-    def test_it_needs_a_model_and_an_output(self, refused, features):
-        assert "Missing option '--model'" in refused("links", features, "--out", "links")
-        assert "Missing option '--out'" in refused("links", features, "--model", "model")
+    def test_it_needs_an_output(self, refused, features):
+        assert "Missing option '--out'" in refused("links", features)
+
+    def test_the_context_model_by_default(self, succeed, features, tmp_path):
+        succeed("links", features, "--out", tmp_path / "links")
+        links, fitted = Links.load(tmp_path / "links"), LinkageClustering().fit(np.load(features))
+        np.testing.assert_array_equal(links.likelihoods, fitted.links_.likelihoods)
+        assert links.n_neighbors == 80
 
 
 class TestMerge:
@@ -256,15 +279,17 @@ class TestMerge:
     def links(self, tmp_path):
         pairs = np.array([[0, 1], [1, 2], [2, 3]], dtype=np.int32)
         likelihoods = np.array([0.9, 0.6, 0.9], dtype=np.float32)
-        Links(pairs, likelihoods, np.zeros(3, dtype=bool), 5).save(tmp_path / "links")
+        Links(pairs, likelihoods, np.zeros(3, dtype=bool), 5, 2).save(tmp_path / "links")
         return tmp_path / "links"
 
     @pytest.mark.parametrize(
         ("options", "labels"),
         [
-            ("", [0, 0, 0, 0, 1]),
+            ("--merge bfs", [0, 0, 0, 0, 1]),
+            ("", [0, 0, 1, 1, 2]),
+            ("--merge likelihood", [0, 0, 1, 1, 2]),
             ("--threshold 0.7", [0, 0, 1, 1, 2]),
-            ("--max-cluster-size 3", [0, 0, 1, 1, 2]),
+            ("--merge bfs --max-cluster-size 3", [0, 0, 1, 1, 2]),
             ("--merge threshold --threshold 0.95", [0, 1, 2, 3, 4]),
         ],
     )
@@ -273,7 +298,8 @@ class TestMerge:
         assert [int(line) for line in written.out.splitlines()] == labels
 
     def test_labels_in_a_file(self, succeed, links, tmp_path):
-        result = json.loads(succeed("merge", links, "--out", tmp_path / "people.csv", "--json").out)
+        arguments = ("--threshold", 0.5, "--out", tmp_path / "people.csv", "--json")
+        result = json.loads(succeed("merge", links, *arguments).out)
         with (tmp_path / "people.csv").open(newline="") as stream:
             rows = list(csv.reader(stream))
         assert rows == [
@@ -292,6 +318,13 @@ class TestMerge:
 
 
 class TestStageByStage:
+    def test_the_default_path(self, succeed, features, tmp_path):
+        links, one, other = (tmp_path / name for name in ("links", "one.npy", "other.npy"))
+        succeed("links", features, "--out", links)
+        succeed("merge", links, "--out", one)
+        succeed("cluster", features, "--out", other)
+        np.testing.assert_array_equal(load_labels(one), load_labels(other))
+
     @pytest.mark.parametrize("merge", ["bfs", "threshold"])
     def test_it_gives_the_labels_of_cluster(
         self, succeed, features, trained_model, tmp_path, merge
@@ -452,7 +485,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ("--merge foo", "'foo' is not one of 'bfs', 'threshold'"),
+            ("--merge foo", "'foo' is not one of 'auto', 'likelihood', 'bfs'"),
             ("--combine foo", "'foo' is not one of 'mean', 'max', 'min'"),
             ("--method foo", "'foo' is not one of 'auto', 'exact', 'ivf', 'hnsw'"),
             ("--device foo", "device='foo'; choose auto, cpu, cuda or cuda:0"),

@@ -65,22 +65,24 @@ class TestDemo:
         monkeypatch.setattr(demo, "_WIDTHS", (8, 8))
 
     def test_it_compares_on_stdout_and_tells_its_stages_on_stderr(self, succeed, tmp_path):
-        written = succeed("demo", "--out", tmp_path)
+        written = succeed("demo", "--train", "--out", tmp_path)
         title, header, *rows = [line.split() for line in written.out.splitlines()]
         assert title[:3] == ["400", "faces", "of"]
-        assert header[:4] == ["score", "(%)", "link", "model"]
-        assert header[4:6] == ["cosine", ">"]
+        assert header[:7] == ["score", "(%)", "facelink", "trained", "LinkGCN", "cosine", ">"]
         assert [row[0] for row in rows][:3] == ["BCubed", "BCubed", "BCubed"]
-        stages = ["making faces", "training a link model", "grouping people", "comparing with"]
+        stages = ["making faces", "grouping people", "training a link model", "comparing with"]
         positions = [written.err.index(stage) for stage in stages]
         assert positions == sorted(positions)
         assert "epoch 1: loss" in written.err
 
     def test_json(self, succeed, tmp_path):
         result = json.loads(succeed("demo", "--out", tmp_path, "--json").out)
-        assert result["link_model"]["n_instances"] == 400
-        assert result["cosine_threshold"]["n_instances"] == 400
-        assert 0.3 <= result["threshold"] <= 0.8
+        assert result.pop("out") == str(tmp_path)
+        assert result.pop("seconds") > 0
+        facelink, cosine = result
+        assert facelink == "facelink"
+        assert cosine.startswith("cosine > 0.")
+        assert result[facelink]["n_instances"] == result[cosine]["n_instances"] == 400
 
     def test_a_place_that_cannot_be_written(self, refused, tmp_path):
         (tmp_path / "file").write_text("in the way")

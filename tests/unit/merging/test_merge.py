@@ -34,5 +34,5 @@ def test_defaults_are_those_of_bfs():
 
 
 def test_unknown_method(links):
-    with pytest.raises(InputError, match="'infomap' is unknown; choose one of bfs, threshold"):
+    with pytest.raises(InputError, match="'infomap' is unknown; choose one of likelihood, bfs"):
         merge_links(links, "infomap")

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.models.config import LinkGCNConfig
 from facelink.models.link_gcn import LinkGCN
@@ -26,8 +27,10 @@ RUN = fingerprint(CONFIG, SETTINGS, [FACES], [OTHERS])
 
 
 def scores(best_bcubed_f, average_precision=0.5, bcubed_f=0.4):
-    regime = RegimeScores("set / natural", 100, 0.7, 0.1, 0.2, average_precision, 0.9, bcubed_f)
-    return EpochScores(0.6, ValidationScores((regime,), 0.55, best_bcubed_f))
+    regime = RegimeScores(
+        "set / natural", 100, 0.7, 0.1, 0.2, average_precision, 0.9, bcubed_f, 0.3
+    )
+    return EpochScores(0.6, ValidationScores((regime,), 0.55, best_bcubed_f, Calibration()))
 
 
 def optimizers(model):

@@ -317,7 +317,13 @@ class TestOutput:
         folder, report = finished
         for part, scores in ((".", report.best), (LAST_FOLDER, report.history[-1])):
             config = LinkGCN.from_pretrained(folder / part).config
-            assert config == replace(CONFIG, initial_threshold=scores.validation.threshold)
+            calibration = scores.validation.calibration
+            assert config == replace(
+                CONFIG,
+                initial_threshold=scores.validation.threshold,
+                temperature=calibration.temperature,
+                bias=calibration.bias,
+            )
 
     def test_the_model_of_the_best_epoch_is_kept(self, tmp_path, monkeypatch):
         fscores, after_each = [0.3, 0.7, 0.5], []

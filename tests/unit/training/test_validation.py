@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.link_prediction import combine_directions
 from facelink.merging.merge import merge_links
@@ -195,6 +196,6 @@ class TestScores:
             assert regime.loss > 0
 
     def test_they_survive_json(self):
-        regime = RegimeScores("set / natural", 100, 0.5, 0.1, 0.2, 0.3, 0.4, 0.6)
-        scores = ValidationScores((regime,), 0.55, 0.65)
+        regime = RegimeScores("set / natural", 100, 0.5, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7)
+        scores = ValidationScores((regime,), 0.55, 0.65, Calibration(1.5, -0.2))
         assert ValidationScores.from_dict(json.loads(json.dumps(scores.as_dict()))) == scores

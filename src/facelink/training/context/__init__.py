@@ -1,0 +1,1 @@
+"""Training of the context model on many embedders, real and made up."""
