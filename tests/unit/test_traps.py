@@ -32,8 +32,8 @@ TRAPS = {
         "properties/test_models.py::test_other_subgraphs_in_the_batch_do_not_matter",
     ],
     "5 the pivot is a node of its own subgraph, unlike in the paper": [
-        "unit/test_subgraphs.py::TestPivot::test_it_is_no_node_of_its_own_subgraph_as_in_the_paper",
-        "unit/test_subgraphs.py::TestPivot::"
+        "unit/subgraphs/test_builder.py::TestPivot::test_it_is_no_node_of_its_own_subgraph_as_in_the_paper",
+        "unit/subgraphs/test_builder.py::TestPivot::"
         "test_it_is_the_last_node_where_it_is_included_as_in_the_authors_code",
     ],
     "6 the mean aggregator has two forms that disagree": [
@@ -42,7 +42,7 @@ TRAPS = {
         "unit/models/test_aggregators.py::*::test_the_symmetric_mean_does_not_sum_to_one",
     ],
     "7 k1 is not cut, and a graph narrower than k1 not noticed": [
-        "unit/test_subgraphs.py::TestBuilder::test_a_wider_graph_is_cut_to_k1",
+        "unit/subgraphs/test_builder.py::TestBuilder::test_a_wider_graph_is_cut_to_k1",
         "unit/test_clustering.py::TestGraph::test_one_narrower_than_k1",
         "unit/cli/test_grouping.py::TestBadInput::test_a_graph_that_is_too_narrow",
     ],
@@ -50,10 +50,10 @@ TRAPS = {
         "unit/neighbors/test_graph.py::TestFromCandidates::"
         "test_an_exact_duplicate_before_the_instance_itself_stays_its_neighbour",
         "unit/neighbors/test_search.py::TestExact::test_fifty_exact_duplicates_and_five_neighbours",
-        "unit/test_subgraphs.py::TestPivot::test_exact_duplicates_never_make_it_its_own_neighbour",
+        "unit/subgraphs/test_builder.py::TestPivot::test_exact_duplicates_never_make_it_its_own_neighbour",
     ],
     "9 ids pass through float32": [
-        "unit/test_subgraphs.py::TestBuilder::test_large_ids_stay_exact",
+        "unit/subgraphs/test_builder.py::TestBuilder::test_large_ids_stay_exact",
         "unit/merging/test_components.py::*::test_ids_above_float32_are_not_rounded",
         "unit/neighbors/test_graph.py::*::test_float64_ids_beyond_float32_stay_exact",
     ],
