@@ -2,11 +2,13 @@
 
     python -m benchmarks.real_data --tune FEATURES LABELS … --test FEATURES LABELS [MODEL …]
 
-The cosine threshold is the one whose BCubed F over the faces of the ``--tune`` sets
-is best; a model brings its own threshold from validation. Nothing looks at the test
-labels but the scores. Prints a Markdown table: plain components at the threshold,
-then the paper's merge with its cap on cluster sizes, and the average precision of
-the judged links.
+MODEL is the folder of a trained model, or ``context`` for the one that ships with
+facelink. The cosine threshold is the one whose BCubed F over the faces of the
+``--tune`` sets is best; a LinkGCN brings its own threshold from validation, and a
+context model needs none. Nothing looks at the test labels but the scores. Prints a
+Markdown table: plain components at the threshold, then the paper's merge with its cap
+on cluster sizes, or the groups by likelihood; and the average precision of the judged
+links.
 """
 
 import argparse
@@ -19,14 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from facelink.clustering import judge_links, subgraph_settings
 from facelink.features import load_features
 from facelink.labels import check_labels, load_labels
-from facelink.link_prediction import predict_links, similarity_links
+from facelink.link_prediction import similarity_links
 from facelink.links import Links
 from facelink.merging.merge import MergeMethod, merge_links
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.models.device import Precision
 from facelink.models.link_gcn import LinkGCN
+from facelink.models.loading import load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
 
@@ -78,8 +82,7 @@ def row(name: str, shown: str, people: People, links: Links, threshold: float) -
     """One line of the table."""
     plain = people.scores(links, threshold, "threshold")
     capped = people.scores(links, threshold, "bfs")
-    is_linked = people.labels[links.pairs[:, 0]] == people.labels[links.pairs[:, 1]]
-    precision = average_precision_score(is_linked, links.likelihoods)
+    precision = link_precision(people, links)
     shares = (plain.bcubed.fscore, plain.pairwise.fscore, plain.nmi_arithmetic)
     capped_shares = (capped.bcubed.fscore, capped.pairwise.fscore, precision)
     cells = (
@@ -92,23 +95,51 @@ def row(name: str, shown: str, people: People, links: Links, threshold: float) -
     return f"| {' | '.join(cells)} |"
 
 
+def row_by_likelihood(name: str, people: People, links: Links) -> str:
+    """One line of the table for links that are merged without a threshold."""
+    merged = merge_links(links, "likelihood")
+    scores = clustering_scores(people.labels, merged.labels)
+    shares = (scores.bcubed.fscore, scores.pairwise.fscore, scores.nmi_arithmetic)
+    cells = (
+        name,
+        "none",
+        *(f"{100 * share:.2f}" for share in shares),
+        f"{scores.n_clusters:,}",
+        *("–", "–"),
+        f"{100 * link_precision(people, links):.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def link_precision(people: People, links: Links) -> float:
+    """Average precision of the links' likelihoods."""
+    is_linked = people.labels[links.pairs[:, 0]] == people.labels[links.pairs[:, 1]]
+    return float(average_precision_score(is_linked, links.likelihoods))
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tune", nargs="+", type=Path, required=True)
     parser.add_argument("--test", nargs=2, type=Path, required=True)
     parser.add_argument("--precision", choices=get_args(Precision), default="float32")
-    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("models", nargs="*")
     options = parser.parse_args(args)
     if len(options.tune) % 2:
         parser.error("--tune takes features and labels in pairs")
     people = People.load(*options.test)
     print(_HEADER)
-    for folder in options.models:
-        model = LinkGCN.from_pretrained(folder)
-        threshold = model.config.initial_threshold
-        links = predict_links(model, people.features, people.graph, precision=options.precision)
-        print(row(folder.name, f"{threshold}", people, links, threshold), flush=True)
+    for name in options.models:
+        model = load_link_model(name)
+        settings = subgraph_settings(model, len(people.labels))
+        links = judge_links(
+            model, people.features, people.graph, settings, precision=options.precision
+        )
+        if isinstance(model, LinkGCN):
+            threshold = model.config.initial_threshold
+            print(row(Path(name).name, f"{threshold}", people, links, threshold), flush=True)
+        else:
+            print(row_by_likelihood(Path(name).name, people, links), flush=True)
     pairs = zip(options.tune[::2], options.tune[1::2], strict=True)
     cosine = best_cosine([People.load(*pair) for pair in pairs])
     links = similarity_links(people.graph, N_NEIGHBORS)

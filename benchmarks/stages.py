@@ -10,7 +10,7 @@ from benchmarks.harness import N_REPEATS, Case, Stopwatch, measure_case, run_ben
 from benchmarks.links import FACELINK, LinkInputs, LinkSizes, build_subgraphs, prepare
 from benchmarks.records import Result
 from facelink.links import Links
-from facelink.merging.merge import MergeMethod, merge_links
+from facelink.merging.merge import AnyMergeResult, MergeMethod, merge_links
 from facelink.merging.result import MergeResult
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.subgraphs import SubgraphSettings
@@ -105,7 +105,7 @@ def random_links(sizes: MergeSizes) -> MergeInputs:
     return sizes, Links(pairs, likelihoods, one_sided, sizes.n_instances)
 
 
-def merge(inputs: MergeInputs, stopwatch: Stopwatch) -> MergeResult:
+def merge(inputs: MergeInputs, stopwatch: Stopwatch) -> AnyMergeResult:
     """Merge with the default settings of the method."""
     sizes, links = inputs
     return merge_links(links, sizes.method)
@@ -129,8 +129,9 @@ def measure_merging(
     quality = {
         "n_clusters": float(merged.n_clusters),
         "largest_cluster": float(np.bincount(merged.labels).max()),
-        "n_passes": float(merged.n_passes),
     }
+    if isinstance(merged, MergeResult):
+        quality["n_passes"] = float(merged.n_passes)
     return replace(result, quality=quality)
 
 

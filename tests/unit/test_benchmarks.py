@@ -308,9 +308,10 @@ class TestRealData:
 
     def test_the_table_has_a_row_per_model_and_one_for_cosine(self, files, trained_model, capsys):
         tune, test = files
-        real_data.main(["--test", *test, str(trained_model), "--tune", *tune])
-        header, _, model, cosine = capsys.readouterr().out.splitlines()
-        assert header.count("|") == model.count("|") == cosine.count("|")
+        real_data.main(["--test", *test, str(trained_model), "context", "--tune", *tune])
+        header, _, model, context, cosine = capsys.readouterr().out.splitlines()
+        assert len({line.count("|") for line in (header, model, context, cosine)}) == 1
+        assert context.startswith("| context | none |")
         assert model.startswith(f"| {trained_model.name} |")
         found = [float(cell) for cell in cosine.split("|")[3:6]]
         assert cosine.startswith("| cosine | 0.")
