@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import compare, links, real_data, stages, training_step
+from benchmarks import compare, links, real_data, robustness, stages, training_step
 from benchmarks.gemm import needed_operations
 from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
@@ -332,3 +332,43 @@ class TestRealData:
         with pytest.raises(SystemExit, match="2"):
             real_data.main(["--test", *files[1], "--tune", files[0][0]])
         assert "in pairs" in capsys.readouterr().err
+
+
+class TestRobustness:
+    def test_the_table_has_a_row_for_each_change(self, tmp_path, capsys):
+        for seed, name in enumerate(("test", "strangers")):
+            features, labels = clustered_features(30, 4, 32, seed=seed)
+            np.save(tmp_path / f"{name}.npy", features)
+            np.save(tmp_path / f"{name}-people.npy", labels)
+        files = {
+            name: [str(tmp_path / f"{name}.npy"), str(tmp_path / f"{name}-people.npy")]
+            for name in ("test", "strangers")
+        }
+        robustness.main(["--test", *files["test"], "--strangers", *files["strangers"]])
+        header, _, *rows, _, flips = capsys.readouterr().out.splitlines()
+        assert len({line.count("|") for line in (header, *rows)}) == 1
+        assert len(rows) == 10
+        assert "pairs together change" in flips
+
+    def test_only_pairs_that_change_count_as_flipped(self):
+        before = np.array([0, 0, 0, 1])
+        assert robustness.flipped_share(before, before) == 0
+        # pairs 01, 02, 12 before; 01, 23 after: one of four stays
+        assert robustness.flipped_share(before, np.array([0, 0, 1, 1])) == pytest.approx(3 / 4)
+
+    def test_whole_people_are_drawn(self):
+        labels = np.repeat(np.arange(20), 5)
+        chosen = robustness.some_people(labels, 23, np.random.default_rng(0))
+        assert len(chosen) == 25
+        assert (np.bincount(labels[chosen], minlength=20) % 5 == 0).all()
+
+    def test_strangers_are_of_different_people(self):
+        labels = np.repeat(np.arange(7), 3)
+        drawn = robustness.one_each(labels, np.random.default_rng(0))
+        assert sorted(labels[drawn]) == list(range(7))
+
+    def test_an_uncentred_embedder_has_a_long_mean(self):
+        features, _ = clustered_features(50, 4, 64)
+        moved = robustness.uncentred(features, np.random.default_rng(0))
+        assert np.linalg.norm(moved.mean(axis=0)) > 0.85
+        np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, rtol=1e-5)
