@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from facelink.clustering import judge_links, subgraph_settings
 from facelink.features import load_features
 from facelink.labels import check_labels, load_labels
 from facelink.link_prediction import similarity_links
+from facelink.linking import judge_links, subgraph_settings
 from facelink.links import Links
 from facelink.merging.merge import MergeMethod, merge_links
 from facelink.metrics import ClusteringScores, clustering_scores

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facelink.clustering import LinkageClustering, subgraph_settings
+from facelink.clustering import LinkageClustering
 from facelink.features import save_features
 from facelink.labels import save_labels
 from facelink.link_prediction import similarity_links
+from facelink.linking import subgraph_settings
 from facelink.links import Links
 from facelink.merging.threshold import merge_threshold
 from facelink.metrics import ClusteringScores, clustering_scores

@@ -1,5 +1,6 @@
 import doctest
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,22 +9,18 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from facelink import clustering
-from facelink.clustering import (
-    SIMILARITY_THRESHOLD,
-    LinkageClustering,
-    default_threshold,
-    subgraph_settings,
-)
+from facelink.clustering import LinkageClustering
 from facelink.errors import InputError
 from facelink.link_prediction import predict_links
+from facelink.linking import SIMILARITY_THRESHOLD
 from facelink.merging.confidence import membership_confidence
+from facelink.merging.likelihood import LikelihoodMergeResult
 from facelink.merging.merge import merge_links
 from facelink.metrics import bcubed_scores
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
-from facelink.subgraphs import SubgraphSettings
-from tests.helpers import clustered_features, random_model
+from tests.helpers import clustered_features
 
 GOOD_BCUBED_F = 0.85
 """The small model reaches 0.94 on its unseen people; anything far below is a broken path."""
@@ -143,6 +140,85 @@ class TestWithAModel:
         monkeypatch.setattr(clustering, "find_neighbors", None)
         with pytest.raises(InputError, match=r"width 32, got shape \(20, 8\)"):
             LinkageClustering(trained_model).fit(clustered_features(4, 5, 8)[0])
+
+
+@pytest.fixture(scope="module")
+def people():
+    return clustered_features(40, 6, 64, seed=3)
+
+
+@pytest.fixture(scope="module")
+def grouped(people):
+    return LinkageClustering().fit(people[0])
+
+
+class TestDefaultPath:
+    """The context model, merged by likelihood."""
+
+    def test_it_finds_people(self, grouped, people):
+        assert bcubed_scores(people[1], grouped.labels_).fscore > GOOD_BCUBED_F
+
+    def test_it_is_the_context_model_merged_by_likelihood(self, grouped):
+        merged = merge_links(grouped.links_, "likelihood")
+        np.testing.assert_array_equal(grouped.labels_, merged.labels)
+        np.testing.assert_array_equal(grouped.probabilities_, merged.membership.confidence)
+        np.testing.assert_array_equal(grouped.outlier_scores_, merged.membership.outlier_score)
+        np.testing.assert_array_equal(grouped.runner_up_, merged.membership.runner_up)
+        assert isinstance(grouped.merge_result_, LikelihoodMergeResult)
+
+    def test_nobodys_runner_up_is_the_own_cluster(self, grouped):
+        assert (grouped.runner_up_ != grouped.labels_).all()
+        assert grouped.runner_up_.max() <= grouped.labels_.max()
+
+    def test_a_threshold_calls_for_the_papers_merge(self, grouped, people):
+        labels = LinkageClustering(threshold=0.9).fit_predict(people[0])
+        expected = merge_links(grouped.links_, "bfs", initial_threshold=0.9)
+        np.testing.assert_array_equal(labels, expected.labels)
+
+    def test_constraints_are_honoured(self, grouped, people):
+        apart = np.flatnonzero(grouped.labels_ == grouped.labels_[0])[:2]
+        joined = [0, int(np.flatnonzero(grouped.labels_ != grouped.labels_[0])[0])]
+        fitted = LinkageClustering(must_link=[joined], cannot_link=[apart]).fit(people[0])
+        assert fitted.labels_[joined[0]] == fitted.labels_[joined[1]]
+        assert fitted.labels_[apart[0]] != fitted.labels_[apart[1]]
+
+    @pytest.mark.parametrize(
+        ("constraints", "message"),
+        [
+            ({"must_link": [[0, 999]]}, "999"),
+            ({"must_link": [[0, 1]], "cannot_link": [[1, 0]]}, "contradicts"),
+            ({"must_link": [[0, 1]], "merge": "bfs"}, "does not know constraints"),
+        ],
+        ids=str,
+    )
+    def test_constraints_that_cannot_be_honoured_are_refused_before_the_search(
+        self, people, constraints, message, monkeypatch
+    ):
+        monkeypatch.setattr(clustering, "find_neighbors", None)
+        with pytest.raises(InputError, match=message):
+            LinkageClustering(**constraints).fit(people[0])
+
+    @pytest.mark.parametrize("n_faces", [2, 3, 5, 9])
+    def test_a_few_faces(self, n_faces):
+        strangers = np.eye(n_faces, 64)
+        assert len(set(LinkageClustering().fit_predict(strangers))) == n_faces
+        assert not LinkageClustering().fit_predict(np.ones((n_faces, 64))).any()
+
+    @pytest.mark.parametrize("n_faces", [20, 200])
+    def test_strangers_stay_alone(self, n_faces):
+        strangers = np.random.default_rng(0).standard_normal((n_faces, 64))
+        assert len(set(LinkageClustering().fit_predict(strangers))) == n_faces
+
+
+class TestLikelihoodsOfATrainedModel:
+    def test_they_are_calibrated_before_they_are_merged(self, fitted, trained_model, unseen_people):
+        calibration = LinkGCN.from_pretrained(trained_model).config.calibration
+        merged = clone(fitted).set_params(merge="likelihood").fit(unseen_people[0])
+        np.testing.assert_array_equal(merged.links_.likelihoods, fitted.links_.likelihoods)
+        honest = replace(fitted.links_, likelihoods=calibration.apply(fitted.links_.likelihoods))
+        expected = merge_links(honest, "likelihood").labels
+        np.testing.assert_array_equal(merged.labels_, expected)
+        assert bcubed_scores(unseen_people[1], merged.labels_).fscore > GOOD_BCUBED_F
 
 
 class TestWithoutAModel:
@@ -275,35 +351,6 @@ class TestSettings:
         defaults = inspect.signature(merge_links).parameters
         for name in ("threshold_step", "max_cluster_size"):
             assert getattr(LinkageClustering(), name) == defaults[name].default
-
-
-class TestSubgraphSettings:
-    MODEL = random_model("mean", 8, SubgraphSettings((30, 4), 6, include_pivot=True))
-
-    def test_those_of_the_model(self):
-        assert subgraph_settings(self.MODEL, 1_000) == self.MODEL.config.subgraphs
-
-    def test_those_of_the_paper_without_a_model(self):
-        assert subgraph_settings(None, 1_000) == SubgraphSettings((80, 5), 5)
-
-    def test_those_asked_for_keep_the_pivot_as_the_model_does(self):
-        chosen = subgraph_settings(self.MODEL, 1_000, (7, 3), 2)
-        assert chosen == SubgraphSettings((7, 3), 2, include_pivot=True)
-
-    def test_each_can_be_asked_for_alone(self):
-        assert subgraph_settings(self.MODEL, 1_000, (7, 3)).n_edge_neighbors == 6
-        assert subgraph_settings(self.MODEL, 1_000, None, 2).k_at_hop == (30, 4)
-
-    def test_only_defaults_are_cut_to_the_others_that_there_are(self):
-        assert subgraph_settings(self.MODEL, 6) == SubgraphSettings((5, 4), 5, include_pivot=True)
-        with pytest.raises(InputError, match="n_edge_neighbors=6 need 6 neighbours, but each of 6"):
-            subgraph_settings(self.MODEL, 6, None, 6)
-
-
-def test_the_default_threshold_is_the_models(trained_model):
-    model = LinkGCN.from_pretrained(trained_model)
-    assert default_threshold(model) == model.config.initial_threshold
-    assert default_threshold(None) == SIMILARITY_THRESHOLD
 
 
 def test_a_graph_that_lacks_neighbours_is_enough():

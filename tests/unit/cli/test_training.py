@@ -51,6 +51,15 @@ class TestTrain:
         assert "epoch 1: loss" in written.err
         assert "epoch 2: loss" in written.err
 
+    def test_it_says_whether_the_context_model_does_better(self, succeed, sets, tmp_path):
+        written = succeed("train", *sets["one"], "--out", tmp_path, *SMALL, "--json")
+        result = json.loads(written.out)
+        mean = np.mean([one["bcubed_f"] - one["context_bcubed_f"] for one in result["regimes"]])
+        assert abs(mean) > 0.01, "too close to tell by the mean over regimes of unlike sizes"
+        assert result["better_than_context"] == (mean > 0)
+        verb = "better" if mean > 0 else "NOT better"
+        assert f"this model groups the validation people {verb} than the context" in written.err
+
     def test_a_model_that_is_worse_than_none_is_warned_of(self, succeed, sets, tmp_path):
         line = ("--out", tmp_path, *SMALL, "--learning-rate", 1e-9, "--initial-weights", "xavier")
         written = succeed("train", *sets["one"], *line)
