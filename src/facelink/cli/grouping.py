@@ -22,6 +22,7 @@ from facelink.links import Links
 from facelink.merging.likelihood import LikelihoodMergeResult
 from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, merge_links
 from facelink.merging.result import MergeResult
+from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
@@ -201,7 +202,9 @@ def links(
         **_graph_facts(graph),
         "n_links": len(judged),
         "n_one_sided": int(judged.one_sided.sum()),
-        "threshold": default_threshold(loaded_model),
+        "threshold": None
+        if isinstance(loaded_model, ContextGCN)
+        else default_threshold(loaded_model),
         "seconds": round(seconds, 3),
         "out": str(out),
     }
