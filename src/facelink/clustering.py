@@ -221,8 +221,9 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         nobody = NeighborGraph(np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
         links = combine_directions(nobody, nobody.similarities, self.combine)
         method = self._merge_method(model)
-        self._merged(links, model, "bfs" if method == "likelihood" else method)
-        if method != "likelihood":
+        if method == "likelihood":  # its constraints name instances; the other settings are bfs's
+            self._merged(links, model, "bfs")
+        else:
             self._merged(links, model, method, self.must_link, self.cannot_link)
 
     def _neighbors(

@@ -1,7 +1,5 @@
 """Stage 5 without training: the context model judges every instance's neighbours."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,13 +8,11 @@ from scipy.special import expit
 from facelink.context.features import ContextFeatures
 from facelink.context.impostors import ImpostorStatistics
 from facelink.errors import InputError
+from facelink.link_prediction import Progress
 from facelink.models.aggregators import SparseAdjacency
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.subgraphs import SubgraphBuilder
-
-Progress = Callable[[int], None]
-"""Called with the number of pivots done since the last call."""
 
 _FEW = 10
 """Of fewer instances than this nobody has a context; similarity alone has to tell."""

@@ -116,7 +116,8 @@ def _judge_on_device(
     collection = projected = None
     if _fits_on(device, model, features):
         collection = torch.from_numpy(np.array(features, dtype=np.float32)).to(device)
-        projected = model.project(collection, scale, shift)
+        with torch.inference_mode():
+            projected = model.project(collection, scale, shift)
 
     def build(rows: slice) -> tuple[slice, NDArray[np.int32], NeededNodes]:
         batch = builder.build(pivots[rows])

@@ -1,5 +1,6 @@
 """Commands that need no data of the user's: `synth` and `demo`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -80,13 +81,14 @@ def demo(
     Needs no data and no training and takes seconds. What it makes stays in
     DIR, to look at and to try the other commands on.
     """
-    with progress_bar("training", 0, "pivots", has_details=True) as advance:
+    bar = progress_bar("training", 0, "pivots", has_details=True) if train else nullcontext()
+    with bar as advance:
         report = run_demo(
             out,
             seed=seed,
             with_training=train,
             on_stage=note,
-            on_step=StepDisplay(advance) if train else None,
+            on_step=None if advance is None else StepDisplay(advance),
             on_epoch=note_epoch,
         )
     scores = {"facelink": report.context_scores}

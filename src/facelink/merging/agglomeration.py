@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from facelink.merging.components import find_root
 from facelink.merging.evidence import added, mean_evidence
 from facelink.merging.rows import link_ends
 
@@ -83,15 +84,6 @@ def agglomerate(
 
 
 @njit(cache=True)
-def _root(parents: NDArray[np.int32], instance: int) -> int:
-    """Smallest instance of the group; halves the path to it on the way."""
-    while parents[instance] != instance:
-        parents[instance] = parents[parents[instance]]
-        instance = parents[instance]
-    return instance
-
-
-@njit(cache=True)
 def _join(
     first: int,
     second: int,
@@ -130,7 +122,7 @@ def _compact(
     row = group
     while row >= 0:
         for read in range(starts[row], ends[row]):
-            partner = _root(parents, partners[read])
+            partner = find_root(parents, partners[read])
             if partner == group:
                 continue
             place = place_of[partner]
@@ -214,7 +206,7 @@ def _agglomerate(
     n_rounds = 0
 
     for pair in range(len(joined)):
-        first, second = _root(parents, joined[pair, 0]), _root(parents, joined[pair, 1])
+        first, second = find_root(parents, joined[pair, 0]), find_root(parents, joined[pair, 1])
         if first != second:
             _join(min(first, second), max(first, second), parents, sizes, next_row, last_row)
     for instance in range(n_instances):
@@ -261,7 +253,7 @@ def _agglomerate(
                     )
                     current = int(best[neighbor])
                     if current >= 0:
-                        current = _root(parents, current)
+                        current = find_root(parents, current)
                     is_better = evidence > most[neighbor] or (
                         evidence == most[neighbor] and 0 <= group <= current
                     )
@@ -283,5 +275,5 @@ def _agglomerate(
         changed = np.unique(np.array(next_changed)).astype(np.int32)
     roots = np.empty(n_instances, dtype=np.int32)
     for instance in range(n_instances):
-        roots[instance] = _root(parents, instance)
+        roots[instance] = find_root(parents, instance)
     return roots, merges[:n_merges], evidence_of_merge[:n_merges], n_rounds

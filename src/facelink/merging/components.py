@@ -143,7 +143,7 @@ def _largest_nested_components(
                 n_joining += 1
             position += 1
         for link in joining[:n_joining]:
-            size = whole_sizes[_root(whole_parents, pairs[link, 0])]
+            size = whole_sizes[find_root(whole_parents, pairs[link, 0])]
             if size <= max_size or count == n_graphs:
                 _unite(fitting_parents, fitting_sizes, pairs[link, 0], pairs[link, 1])
             else:
@@ -152,7 +152,7 @@ def _largest_nested_components(
 
 
 @njit(cache=True)
-def _root(parents: NDArray[np.int32], instance: int) -> int:
+def find_root(parents: NDArray[np.int32], instance: int) -> int:
     """Representative of a component; halves the path to it on the way."""
     while parents[instance] != instance:
         parents[instance] = parents[parents[instance]]
@@ -163,7 +163,7 @@ def _root(parents: NDArray[np.int32], instance: int) -> int:
 @njit(cache=True)
 def _unite(parents: NDArray[np.int32], sizes: NDArray[np.int32], first: int, second: int) -> bool:
     """Join two components under the larger one's root; False if they were one already."""
-    larger, smaller = _root(parents, first), _root(parents, second)
+    larger, smaller = find_root(parents, first), find_root(parents, second)
     if larger == smaller:
         return False
     if sizes[larger] < sizes[smaller]:
@@ -180,7 +180,7 @@ def _labels(parents: NDArray[np.int32]) -> NDArray[np.int64]:
     label_of_root = np.full(len(parents), -1, dtype=np.int32)
     n_labels = 0
     for instance in range(len(parents)):
-        root = _root(parents, instance)
+        root = find_root(parents, instance)
         if label_of_root[root] < 0:
             label_of_root[root] = n_labels
             n_labels += 1

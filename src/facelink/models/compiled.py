@@ -8,6 +8,7 @@ in each subgraph; the input norm is folded into them.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +47,14 @@ class _Attention:
     scores: NDArray[np.float32]
 
     @classmethod
-    def of(cls, conv: GraphConv) -> "_Attention | None":
+    def of(cls, conv: GraphConv, factor: Callable[[Tensor], Tensor]) -> "_Attention | None":
         """Lay out a layer's attention, if it has one."""
         if conv.attention is None:
             return None
         matrices = conv.matrices()
         both = (matrices["attention_own"], matrices["attention_neighbors"])
         return cls(
-            torch.cat(both, dim=1).detach().contiguous(),
+            factor(torch.cat(both, dim=1).detach()),
             conv.attention.hidden_bias.detach().numpy(),
             conv.attention.score_weight.detach()[:, 0].numpy(),
         )
@@ -91,12 +92,16 @@ class CompiledLinkGCN:
         self._in_bfloat16 = in_bfloat16
         self._has_bfloat16 = runs_in_bfloat16("auto", torch.device("cpu"))
         self._layers = [
-            _Layer(conv.weight.detach(), conv.bias.detach().numpy(), _Attention.of(conv))
+            _Layer(
+                self._factor(conv.weight.detach()),
+                conv.bias.detach().numpy(),
+                _Attention.of(conv, self._factor),
+            )
             for conv in model.layers
         ]
         self._matrix, self._shift = _first_matrix(model)
         classifier = {name: each.detach() for name, each in model.classifier.named_parameters()}
-        self._classifier = classifier["0.weight"].T
+        self._classifier = self._factor(classifier["0.weight"].T)
         self._classifier_bias = classifier["0.bias"].numpy()
         self._slope = classifier["1.weight"].numpy()
         self._odds = (classifier["2.weight"][1] - classifier["2.weight"][0]).numpy()
@@ -153,6 +158,16 @@ class CompiledLinkGCN:
         add_bias_and_rectify(output, out_width, weights.bias)
         return output
 
+    def _factor(self, values: Tensor) -> Tensor:
+        """A factor of a product, rounded to bfloat16 if products are in it.
+
+        Where the processor lacks bfloat16, float32 products of rounded factors
+        give the same numbers: torch's own loops are far slower.
+        """
+        if not self._in_bfloat16:
+            return values
+        return values.bfloat16() if self._has_bfloat16 else values.bfloat16().float()
+
     def _times(self, values: NDArray[np.float32], matrix: Tensor, name: str) -> NDArray[np.float32]:
         output = self._workspace(name, len(values), matrix.shape[1])
         self._multiply(values, matrix, output)
@@ -164,11 +179,8 @@ class CompiledLinkGCN:
         left, result = torch.from_numpy(values), torch.from_numpy(output)
         if not self._in_bfloat16:
             torch.mm(left, matrix, out=result)
-        elif self._has_bfloat16:
-            result.copy_(left.bfloat16() @ matrix.bfloat16())
-        else:  # the same numbers from products in float32: torch's own loops are far slower
-            product = left.bfloat16().float() @ matrix.bfloat16().float()
-            result.copy_(product.bfloat16())
+        else:
+            result.copy_((self._factor(left) @ matrix).bfloat16())
 
     def _workspace(self, name: str, n_rows: int, width: int) -> NDArray[np.float32]:
         """Memory of this thread for `n_rows` rows, reused from batch to batch."""

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.models.aggregators import Aggregator, MeanNormalization
+from facelink.models.saved import config_values
 from facelink.subgraphs import SubgraphSettings
 
 MODEL_TYPE = "link_gcn"
@@ -84,19 +85,8 @@ class LinkGCNConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "LinkGCNConfig":
         """Read the JSON form; an unknown or missing key or a wrong value is an `InputError`."""
-        found, needed = values.keys(), {"model_type", *(item.name for item in fields(cls))}
-        if values.get("model_type", MODEL_TYPE) != MODEL_TYPE:
-            raise InputError(
-                f"model_type is {values['model_type']!r}, not {MODEL_TYPE!r}; this is another kind "
-                "of model."
-            )
-        if found != needed:
-            raise InputError(
-                f"unknown keys {sorted(found - needed)}, missing keys {sorted(needed - found)}; "
-                f"a {MODEL_TYPE} has {', '.join(sorted(needed))}."
-            )
+        own = config_values(values, MODEL_TYPE, (item.name for item in fields(cls)))
         try:
-            rest = {name: value for name, value in values.items() if name != "model_type"}
-            return cls(**{**rest, "subgraphs": SubgraphSettings(**values["subgraphs"])})
+            return cls(**{**own, "subgraphs": SubgraphSettings(**own["subgraphs"])})
         except TypeError as error:
             raise InputError(f"a value is of the wrong type ({error}).") from error

@@ -21,7 +21,7 @@ from facelink.context.names import FEATURE_NAMES
 from facelink.errors import InputError
 from facelink.models.aggregators import SparseAdjacency, mean_weights
 from facelink.models.layers import GraphConv, HiddenValues, LayerSize
-from facelink.models.saved import load_weights, read_config, save_model
+from facelink.models.saved import config_values, load_weights, read_config, save_model
 from facelink.subgraphs import SubgraphSettings
 
 MODEL_TYPE = "context_gcn"
@@ -87,19 +87,9 @@ class ContextGCNConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ContextGCNConfig":
         """Read the JSON form; an unknown or missing key or a wrong value is an `InputError`."""
-        found, needed = values.keys(), {"model_type", *(item.name for item in fields(cls))}
-        if values.get("model_type", MODEL_TYPE) != MODEL_TYPE:
-            raise InputError(
-                f"model_type is {values['model_type']!r}, not {MODEL_TYPE!r}; this is another kind "
-                "of model."
-            )
-        if found != needed:
-            raise InputError(
-                f"unknown keys {sorted(found - needed)}, missing keys {sorted(needed - found)}; "
-                f"a {MODEL_TYPE} has {', '.join(sorted(needed))}."
-            )
+        own = config_values(values, MODEL_TYPE, (item.name for item in fields(cls)))
         try:
-            return cls(**{name: value for name, value in values.items() if name != "model_type"})
+            return cls(**own)
         except TypeError as error:
             raise InputError(f"a value is of the wrong type ({error}).") from error
 

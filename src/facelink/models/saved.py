@@ -4,7 +4,7 @@ Nothing that is read is executed, and a file is either whole or unchanged.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +64,28 @@ def read_config(folder: Path, from_dict: Callable[[dict[str, Any]], Config], rem
         return from_dict(config)
     except InputError as error:
         raise InputError(f"model config {path}: {error}") from error
+
+
+def config_values(values: dict[str, Any], model_type: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return a config's values without the model's type, once its keys are known to be right.
+
+    Raises
+    ------
+    InputError
+        If it is of another kind of model, or has other keys than `names`.
+    """
+    found, needed = values.keys(), {"model_type", *names}
+    if values.get("model_type", model_type) != model_type:
+        raise InputError(
+            f"model_type is {values['model_type']!r}, not {model_type!r}; this is another kind of "
+            "model."
+        )
+    if found != needed:
+        raise InputError(
+            f"unknown keys {sorted(found - needed)}, missing keys {sorted(needed - found)}; a "
+            f"{model_type} has {', '.join(sorted(needed))}."
+        )
+    return {name: value for name, value in values.items() if name != "model_type"}
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

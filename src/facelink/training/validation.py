@@ -181,7 +181,8 @@ def validation_regimes(
     if len(face_sets) > 1:
         regimes.append(merge_face_sets(face_sets, "all sets / mixed"))
     limited = (limit_faces(faces, _MAX_FACES, random) for faces in regimes)
-    made = (_regime(faces, subgraphs) for faces in limited if len(faces) > 2)
+    context = ContextGCN.pretrained()
+    made = (_regime(faces, subgraphs, context) for faces in limited if len(faces) > 2)
     measuring = [regime for regime in made if regime is not None]
     if not measuring:
         n_faces = sum(len(faces) for faces in face_sets)
@@ -197,7 +198,9 @@ def _named(drawn: FaceSet, regime: str, source: FaceSet) -> FaceSet:
     return FaceSet(f"{source.name} / {regime}", drawn.features, drawn.labels)
 
 
-def _regime(faces: FaceSet, subgraphs: SubgraphSettings) -> ValidationRegime | None:
+def _regime(
+    faces: FaceSet, subgraphs: SubgraphSettings, context: ContextGCN
+) -> ValidationRegime | None:
     collection = Collection.of(faces, subgraphs)
     neighbors = _judged(collection)
     is_present = neighbors != MISSING
@@ -209,16 +212,14 @@ def _regime(faces: FaceSet, subgraphs: SubgraphSettings) -> ValidationRegime | N
         faces.name,
         collection,
         float(average_precision_score(is_linked, similarities)),
-        _context_bcubed_f(collection),
+        _context_bcubed_f(context, collection),
     )
 
 
-def _context_bcubed_f(collection: Collection) -> float:
+def _context_bcubed_f(context: ContextGCN, collection: Collection) -> float:
     """BCubed F of what facelink does without a trained model."""
     faces, graph = collection.faces, collection.graph
-    judged = predict_context_likelihoods(
-        ContextGCN.pretrained(), faces.features, graph, graph.n_neighbors
-    )
+    judged = predict_context_likelihoods(context, faces.features, graph, graph.n_neighbors)
     merged = merge_by_likelihood(combine_directions(graph, judged))
     return bcubed_scores(faces.labels, merged.labels).fscore
 

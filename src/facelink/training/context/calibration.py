@@ -8,7 +8,7 @@ from scipy.special import expit
 from facelink.errors import InputError
 
 
-def fit_calibration(
+def fit_scale_and_shift(
     log_odds: NDArray[np.floating],
     is_linked: NDArray[np.bool_],
     weights: NDArray[np.floating],

@@ -9,12 +9,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from facelink.calibration import expected_calibration_error
 from facelink.errors import InputError
 from facelink.models.context_gcn import ContextGCN
 from facelink.training.context.batches import Batch, Part
-
-N_BINS = 15
-"""Bins of equal width in which likelihood and outcome are compared."""
 
 _LEAST_LIKELIHOOD = 1e-7
 _PARTS_PER_BATCH = 32
@@ -85,17 +83,8 @@ def link_scores(
         average_precision=float(average_precision_score(is_linked, likely)),
         cosine_average_precision=float(average_precision_score(is_linked, similarities)),
         log_loss=float(-np.log(of_truth).mean()),
-        calibration_error=calibration_error(likely, is_linked),
+        calibration_error=expected_calibration_error(likely, is_linked),
     )
-
-
-def calibration_error(likelihoods: NDArray[np.floating], is_linked: NDArray[np.bool_]) -> float:
-    """Expected calibration error in `N_BINS` bins of equal width, in [0, 1]; 0 without links."""
-    if len(likelihoods) == 0:
-        return 0.0
-    bins = np.minimum((likelihoods * N_BINS).astype(np.int64), N_BINS - 1)
-    difference = np.bincount(bins, weights=likelihoods - is_linked, minlength=N_BINS)
-    return float(np.abs(difference).sum() / len(likelihoods))
 
 
 @torch.inference_mode()

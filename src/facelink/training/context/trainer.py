@@ -21,7 +21,7 @@ from facelink.files import check_writable, write_json
 from facelink.models.context_gcn import ContextGCN, ContextGCNConfig
 from facelink.models.saved import WEIGHTS_NAME
 from facelink.training.context.batches import PIVOTS_PER_PART, Batch, Part, parts_of
-from facelink.training.context.calibration import fit_calibration
+from facelink.training.context.calibration import fit_scale_and_shift
 from facelink.training.context.evaluation import LinkScores, judge_parts, link_scores
 from facelink.training.context.regimes import FaceSets, draw_faces, draw_k
 from facelink.training.context.settings import ContextTrainingSettings
@@ -258,7 +258,7 @@ def _calibrate(
     many = [collection.parts for collection in drawn if collection.n_people >= _LEAST_PEOPLE]
     collections = many if len(many) > 1 else [collection.parts for collection in drawn]
     log_odds, is_linked, weights, _ = _judged(model, collections[::2])
-    scale, shift = fit_calibration(log_odds, is_linked, weights)
+    scale, shift = fit_scale_and_shift(log_odds, is_linked, weights)
     model.recalibrate(scale, shift)
     log_odds, is_linked, _, similarities = _judged(model, collections[1::2])
     return scale, shift, link_scores(expit(log_odds), similarities, is_linked)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from facelink.calibration import expected_calibration_error
 from facelink.errors import InputError
-from facelink.training.context.calibration import fit_calibration
-from facelink.training.context.evaluation import calibration_error, link_scores
+from facelink.training.context.calibration import fit_scale_and_shift
+from facelink.training.context.evaluation import link_scores
 
 RANDOM = np.random.default_rng(0)
 LIKELIHOODS = RANDOM.random(40_000)
@@ -29,20 +30,21 @@ def test_scores_by_hand():
 
 
 def test_calibrated_likelihoods_have_no_calibration_error():
-    assert calibration_error(LIKELIHOODS, COMES_TRUE) < 0.01
+    assert expected_calibration_error(LIKELIHOODS, COMES_TRUE) < 0.01
 
 
 def test_overconfident_likelihoods_have_one():
     sure = 1 / (1 + np.exp(-4 * log_odds(LIKELIHOODS)))
-    assert calibration_error(sure, COMES_TRUE) > 0.1
+    assert expected_calibration_error(sure, COMES_TRUE) > 0.1
 
 
 def test_a_likelihood_of_one_has_a_bin():
-    assert calibration_error(np.array([1.0, 0.0]), np.array([True, False])) == 0
+    assert expected_calibration_error(np.array([1.0, 0.0]), np.array([True, False])) == 0
 
 
-def test_calibration_error_of_nothing():
-    assert calibration_error(np.array([]), np.array([], dtype=bool)) == 0
+def test_nothing_has_no_scores():
+    with pytest.raises(InputError, match="0 of 0 links are true"):
+        link_scores(np.array([]), np.array([]), np.array([], dtype=bool))
 
 
 @pytest.mark.parametrize("truth", [True, False])
@@ -54,7 +56,7 @@ def test_nothing_to_rank(truth):
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.5, 0.0), (2.0, -1.0)])
 def test_calibration_undoes_a_scale_and_a_shift(scale, shift):
     said = (log_odds(LIKELIHOODS) - shift) / scale
-    found = fit_calibration(said, COMES_TRUE, np.ones(len(said)))
+    found = fit_scale_and_shift(said, COMES_TRUE, np.ones(len(said)))
     assert found == pytest.approx((scale, shift), abs=0.05 * scale + 0.03)
 
 
@@ -62,10 +64,10 @@ def test_weights_decide_what_counts():
     said = np.concatenate([log_odds(LIKELIHOODS), log_odds(LIKELIHOODS) + 2])
     truth = np.tile(COMES_TRUE, 2)
     of_second = np.repeat([0.0, 1.0], len(LIKELIHOODS))
-    assert fit_calibration(said, truth, of_second)[1] == pytest.approx(-2, abs=0.1)
+    assert fit_scale_and_shift(said, truth, of_second)[1] == pytest.approx(-2, abs=0.1)
 
 
 @pytest.mark.parametrize("truth", [True, False])
 def test_nothing_to_calibrate_on(truth):
     with pytest.raises(InputError, match="calibration needs true and false ones"):
-        fit_calibration(np.zeros(3), np.full(3, truth), np.ones(3))
+        fit_scale_and_shift(np.zeros(3), np.full(3, truth), np.ones(3))
