@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import compare, links, real_data, robustness, stages, training_step
+from benchmarks import compare, default_path, links, real_data, robustness, stages, training_step
 from benchmarks.gemm import needed_operations
 from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
@@ -372,3 +372,15 @@ class TestRobustness:
         moved = robustness.uncentred(features, np.random.default_rng(0))
         assert np.linalg.norm(moved.mean(axis=0)) > 0.85
         np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, rtol=1e-5)
+
+
+def test_every_stage_of_the_default_path_is_timed(tmp_path, capsys):
+    np.save(tmp_path / "faces.npy", clustered_features(10, 4, 16)[0])
+    default_path.main([str(tmp_path / "faces.npy")])
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows[:3]] == [
+        "| neighbours",
+        "| context features alone",
+        "| context features and network",
+    ]
+    assert rows[3].startswith("| merging ")
