@@ -132,7 +132,7 @@ def neighbors(
     recall: Annotated[
         float,
         typer.Option("--recall", metavar="R", help="Recall that ivf should reach on a sample."),
-    ] = 0.95,
+    ] = 0.98,
     dim: options.Dim = None,
     seed: options.Seed = 0,
     json: options.Json = False,

@@ -1,6 +1,8 @@
 """Finding the k nearest neighbours: faiss proposes candidates, exact products order them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -8,6 +10,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
+from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.graph import MAX_INSTANCES, MISSING, NeighborGraph
 
 METHODS = ("auto", "exact", "ivf", "hnsw")
@@ -21,12 +24,10 @@ _N_SPARE_CANDIDATES = 8
 _ROUNDING = np.float32(1e-5)
 """More than float32 products of unit vectors differ by the order of their terms."""
 
-_QUERY_BLOCK = 16_384
+_QUERY_BLOCK = 65_536
 _TIE_BLOCK = 64
 _RECALL_SAMPLE = 1_000
 _HNSW_LINKS = 32
-_FIRST_PROBES = 16
-_LEAST_FACES_PER_CELL = 39  # below this faiss warns that cells are ill-trained
 
 
 def find_neighbors(
@@ -34,7 +35,7 @@ def find_neighbors(
     n_neighbors: int,
     method: str = "auto",
     *,
-    recall_target: float = 0.95,
+    recall_target: float = 0.98,
     seed: int = 0,
 ) -> NeighborGraph:
     """Find the k nearest neighbours of every instance by cosine similarity.
@@ -54,8 +55,8 @@ def find_neighbors(
         4 √N cells; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up
         to `AUTO_EXACT_LIMIT` instances and IVF above.
     recall_target
-        IVF searches twice as many cells until the recall on the sample
-        reaches this share, in (0, 1].
+        IVF searches as many cells as this share of the sample's neighbours
+        lies in; in (0, 1].
     seed
         Seeds the sample that measures the recall of approximate methods. A
         repeated call gives the same graph; ``"hnsw"`` only on one thread, as
@@ -86,10 +87,10 @@ def find_neighbors(
         return NeighborGraph(*_search_exactly(features, everyone, n_neighbors), method=method)
     sample = _RecallSample.draw(features, n_neighbors, seed)
     if method == "ivf":
-        index = _ivf_index(features, sample, recall_target)
+        propose = _by_cells(features, sample, recall_target, seed)
     else:
-        index = _hnsw_index(features, n_neighbors)
-    indices, similarities, _ = _search(index, features, everyone, n_neighbors)
+        propose = _proposals(_hnsw_index(features, n_neighbors), features)
+    indices, similarities, _ = _search(propose, features, everyone, n_neighbors)
     recall = sample.recall(similarities[sample.instances])
     return NeighborGraph(indices, similarities, method=method, recall=recall)
 
@@ -110,22 +111,18 @@ def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
         )
 
 
-def _ivf_index(
-    features: NDArray[np.float32], sample: "_RecallSample", recall_target: float
-) -> faiss.Index:
-    """Index that searches as many cells as the sample needs to reach the recall."""
-    n, dim = features.shape
-    n_cells = max(1, min(int(4 * np.sqrt(n)), n // _LEAST_FACES_PER_CELL))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, n_cells, faiss.METRIC_INNER_PRODUCT)
-    index.train(features)
-    index.add(features)
-    index.nprobe = min(n_cells, _FIRST_PROBES)
-    while index.nprobe < n_cells:
-        _, similarities, _ = _search(index, features, sample.instances, sample.n_neighbors)
-        if sample.recall(similarities) >= recall_target:
-            break
-        index.nprobe = min(n_cells, 2 * index.nprobe)
-    return index
+def _by_cells(
+    features: NDArray[np.float32], sample: "_RecallSample", recall_target: float, seed: int
+) -> "_Propose":
+    """Candidates from as many cells as the sample needs to reach the recall."""
+    index = CellIndex.build(features, seed)
+    n_cells = index.cells_needed(sample.instances, sample.neighbors, recall_target)
+    return lambda instances, n_candidates: index.search(instances, n_cells, n_candidates)
+
+
+def _proposals(index: faiss.Index, features: NDArray[np.float32]) -> "_Propose":
+    """Candidates from an index of faiss."""
+    return lambda instances, n_candidates: index.search(features[instances], n_candidates)[1]
 
 
 def _hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
@@ -138,24 +135,26 @@ def _hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
 
 @dataclass(frozen=True, eq=False)
 class _RecallSample:
-    """Some instances, (S,), with their true k nearest neighbours' least similarity, (S,)."""
+    """Some instances, (S,), with their true k nearest neighbours and similarities, (S, k)."""
 
     instances: NDArray[np.int64]
-    least_similarities: NDArray[np.float32]
-    n_neighbors: int
+    neighbors: NDArray[np.int32]
+    similarities: NDArray[np.float32]
 
     @classmethod
     def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> "_RecallSample":
         n = len(features)
         random = np.random.default_rng(seed)
         instances = random.choice(n, size=min(n, _RECALL_SAMPLE), replace=False)
-        _, similarities = _search_exactly(features, instances, n_neighbors)
-        return cls(instances, similarities[:, -1], n_neighbors)
+        return cls(instances, *_search_exactly(features, instances, n_neighbors))
 
     def recall(self, similarities: NDArray[np.float32]) -> float:
         """Share of the found similarities (S, k) that reach the true k nearest neighbours'."""
-        return float((similarities >= self.least_similarities[:, None]).mean())
+        return float((similarities >= self.similarities[:, -1:]).mean())
 
+
+_Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
+"""Instances (S,) and a number n → n candidates of each, int (S, n); −1 where there are fewer."""
 
 _Found = tuple[NDArray[np.int32], NDArray[np.float32]]
 
@@ -166,7 +165,8 @@ def _search_exactly(
     """Find the true k nearest neighbours of some instances: ids and similarities, (S, k)."""
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features)
-    indices, similarities, is_cut_in_tie = _search(index, features, instances, n_neighbors)
+    propose = _proposals(index, features)
+    indices, similarities, is_cut_in_tie = _search(propose, features, instances, n_neighbors)
     tied = np.flatnonzero(is_cut_in_tie)
     for start in range(0, len(tied), _TIE_BLOCK):
         rows = tied[start : start + _TIE_BLOCK]
@@ -180,19 +180,19 @@ def _search_exactly(
 
 
 def _search(
-    index: faiss.Index,
+    propose: _Propose,
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
     n_neighbors: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Order the index's candidates: ids and similarities, (S, k), and where others may tie."""
+    """Order the proposed candidates: ids and similarities, (S, k), and where others may tie."""
     n_candidates = min(len(features), n_neighbors + 1 + _N_SPARE_CANDIDATES)
     indices = np.empty((len(instances), n_neighbors), dtype=np.int32)
     similarities = np.empty(indices.shape, dtype=np.float32)
     is_cut_in_tie = np.zeros(len(instances), dtype=np.bool_)
     for start in range(0, len(instances), _QUERY_BLOCK):
         block = slice(start, start + _QUERY_BLOCK)
-        _, candidates = index.search(features[instances[block]], n_candidates)
+        candidates = propose(instances[block], n_candidates)
         is_cut_in_tie[block] = _order_candidates(
             features, instances[block], candidates, indices[block], similarities[block]
         )
@@ -211,7 +211,7 @@ def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float
 def _order_candidates(
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
-    candidates: NDArray[np.int64],
+    candidates: NDArray[np.int32] | NDArray[np.int64],
     indices: NDArray[np.int32],
     similarities: NDArray[np.float32],
 ) -> NDArray[np.bool_]:

@@ -102,8 +102,7 @@ class TestApproximate:
     K = 10
 
     @pytest.mark.parametrize("method", ["ivf", "hnsw"])
-    def test_the_reported_recall_is_the_share_of_true_neighbours(self, method, monkeypatch):
-        monkeypatch.setattr(search, "_FIRST_PROBES", 2)
+    def test_the_reported_recall_is_the_share_of_true_neighbours(self, method):
         graph = find_neighbors(self.FEATURES, self.K, method, recall_target=0.01)
         true = find_neighbors(self.FEATURES, self.K, "exact")
         pairs = zip(graph.indices, true.indices, strict=True)
@@ -111,15 +110,13 @@ class TestApproximate:
         assert graph.method == method
         assert graph.recall == pytest.approx(share, abs=1e-12)  # the sample is everyone
 
-    def test_ivf_searches_on_until_the_target_is_reached(self, monkeypatch):
-        monkeypatch.setattr(search, "_FIRST_PROBES", 1)
+    def test_ivf_searches_as_many_cells_as_the_target_needs(self):
         low = find_neighbors(self.FEATURES, self.K, "ivf", recall_target=0.01)
         high = find_neighbors(self.FEATURES, self.K, "ivf", recall_target=0.95)
         full = find_neighbors(self.FEATURES, self.K, "ivf", recall_target=1.0)
         assert low.recall < 0.95 <= high.recall <= full.recall == 1
 
-    def test_neighbours_that_the_searched_cells_lack_are_missing(self, monkeypatch):
-        monkeypatch.setattr(search, "_FIRST_PROBES", 1)
+    def test_neighbours_that_the_searched_cells_lack_are_missing(self):
         graph = find_neighbors(self.FEATURES[:100], 90, "ivf", recall_target=0.01)
         is_missing = graph.indices == MISSING
         assert is_missing.any()
