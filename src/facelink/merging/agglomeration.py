@@ -1,20 +1,21 @@
-"""Greedy agglomeration of groups while their evidence is positive: one compiled loop.
+"""Greedy agglomeration of groups while their evidence is positive, in compiled rounds.
 
 Source: greedy additive edge contraction for correlation clustering (Bailoni et
-al., GASP, arXiv 1906.11713), with average linkage. Instead of one pair at a time, a round merges
-every two groups that are each other's best; the rounds do not depend on the
-order of links, and equal evidence goes to the group with the smaller id.
+al., GASP, arXiv 1906.11713), with average linkage. Instead of one pair at a time, a round
+merges every two groups that are each other's best; the rounds do not depend on the
+order of links or the number of threads, and equal evidence goes to the group with the
+smaller id.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import get_num_threads, get_thread_id, njit, prange
 from numpy.typing import NDArray
 
 from facelink.merging.components import find_root
 from facelink.merging.evidence import added, mean_evidence
-from facelink.merging.rows import link_ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,55 +75,216 @@ def agglomerate(
     Agglomeration
         Memory 32 bytes per pair; time nearly linear in the pairs.
     """
-    starts, ends = link_ends(n_instances, pairs)
-    pair_of = ends // 2
-    roots, merges, evidence, n_rounds = _agglomerate(
-        starts, pairs.ravel()[ends], totals[pair_of], counts[pair_of], n_neighbors, joined,
-        least_evidence,
-    )  # fmt: skip
-    return Agglomeration(roots, merges, evidence, n_rounds)
+    groups = _Groups.of(n_instances, pairs, totals, counts, n_neighbors, least_evidence)
+    _join_from_start(groups, joined)
+    places = np.full((get_num_threads(), n_instances), -1, dtype=np.int64)
+    alive = np.flatnonzero(groups.parents == np.arange(n_instances))
+    _look_around(groups, alive, 0, places)
+    merges: list[NDArray[np.int32]] = []
+    evidence: list[NDArray[np.float64]] = []
+    looking = alive
+    while len(merged := _mutual_bests(looking, groups, len(merges) + 1)):
+        merges.append(merged)
+        evidence.append(groups.standings["evidence"][merged[:, 0]])
+        _join_pairs(groups, merged)
+        survivors = merged[:, 0].copy()
+        _look_around(groups, survivors, len(merges), places)
+        is_changed = np.zeros(n_instances, dtype=np.bool_)
+        is_changed[survivors] = True
+        _tell_neighbors(groups, survivors, len(merges), places, is_changed)
+        looking = np.flatnonzero(is_changed)
+    return Agglomeration(
+        groups.parents,
+        np.concatenate([np.empty((0, 2), dtype=np.int32), *merges]),
+        np.concatenate([np.empty(0), *evidence]),
+        len(merges),
+    )
 
 
-@njit(cache=True)
-def _join(
-    first: int,
-    second: int,
-    parents: NDArray[np.int32],
-    sizes: NDArray[np.int32],
-    next_row: NDArray[np.int32],
-    last_row: NDArray[np.int32],
-) -> None:
-    """Make the group `second` part of the group `first`: its chain of rows is appended."""
-    parents[second] = first
-    sizes[first] += sizes[second]
-    next_row[last_row[first]] = second
-    last_row[first] = last_row[second]
+_STANDING = np.dtype([("evidence", np.float64), ("partner", np.int32), ("round", np.int32)])
+"""A group's best partner, −1 if none is good enough, the evidence for it, and the last round in
+which the group merged or looked around again: in one line of the processor's cache."""
 
 
-@njit(cache=True)
-def _compact(
-    group: int,
-    parents: NDArray[np.int32],
-    next_row: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    partners: NDArray[np.int32],
+def _standings(n_instances: int, least_evidence: float) -> NDArray[np.void]:
+    """Of instances alone that have not looked around."""
+    standings = np.zeros(n_instances, dtype=_STANDING)
+    standings["evidence"] = least_evidence
+    standings["partner"] = -1
+    return standings
+
+
+class _Groups(NamedTuple):
+    """Groups, called by their smallest instance, and the entries of each.
+
+    An entry stands for the links of two groups. A group's entries lie in the
+    rows of its members, chained by `next_row`: row i from ``starts[i]`` to
+    ``ends[i]``. The name of this class is part of compiled functions that are
+    kept on disk, so a new name leaves those of earlier versions unreadable.
+    """
+
+    parents: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+    standings: NDArray[np.void]
+    next_row: NDArray[np.int32]
+    last_row: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    partners: NDArray[np.int32]
+    totals: NDArray[np.int64]
+    counts: NDArray[np.int32]
+    n_neighbors: int
+    least_evidence: float
+
+    @classmethod
+    def of(
+        cls,
+        n_instances: int,
+        pairs: NDArray[np.int32],
+        totals: NDArray[np.int64],
+        counts: NDArray[np.int32],
+        n_neighbors: int,
+        least_evidence: float,
+    ) -> "_Groups":
+        """Every instance alone, with its pairs as entries."""
+        alone = np.arange(n_instances, dtype=np.int32)
+        starts, ends, partners, totals, counts = _rows(n_instances, pairs, totals, counts)
+        return cls(
+            alone.copy(),
+            np.ones(n_instances, dtype=np.int32),
+            _standings(n_instances, least_evidence),
+            np.full(n_instances, -1, dtype=np.int32),
+            alone.copy(),
+            starts,
+            ends,
+            partners,
+            totals,
+            counts,
+            int(n_neighbors),
+            float(least_evidence),
+        )
+
+
+@njit(nogil=True, cache=True)
+def _rows(
+    n_instances: int,
+    pairs: NDArray[np.int32],
     totals: NDArray[np.int64],
     counts: NDArray[np.int32],
-    place_of: NDArray[np.int64],
+) -> tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]
+]:
+    """Starts and ends of the rows; other instance, total and count of every entry."""
+    starts = np.zeros(n_instances + 1, dtype=np.int64)
+    for pair in range(len(pairs)):
+        starts[pairs[pair, 0] + 1] += 1
+        starts[pairs[pair, 1] + 1] += 1
+    starts = np.cumsum(starts)
+    ends = starts[:-1].copy()
+    partners = np.empty(2 * len(pairs), dtype=np.int32)
+    totals_of_rows = np.empty(2 * len(pairs), dtype=np.int64)
+    counts_of_rows = np.empty(2 * len(pairs), dtype=np.int32)
+    for pair in range(len(pairs)):
+        for side in range(2):
+            instance = pairs[pair, side]
+            entry = ends[instance]
+            partners[entry] = pairs[pair, 1 - side]
+            totals_of_rows[entry] = totals[pair]
+            counts_of_rows[entry] = counts[pair]
+            ends[instance] = entry + 1
+    return starts, ends, partners, totals_of_rows, counts_of_rows
+
+
+@njit(cache=True)
+def _join_from_start(groups: _Groups, joined: NDArray[np.int32]) -> None:
+    for pair in range(len(joined)):
+        first = find_root(groups.parents, joined[pair, 0])
+        second = find_root(groups.parents, joined[pair, 1])
+        if first != second:
+            _join(groups, min(first, second), max(first, second))
+    _flatten(groups.parents)
+
+
+@njit(cache=True)
+def _join_pairs(groups: _Groups, merged: NDArray[np.int32]) -> None:
+    for merge in range(len(merged)):
+        _join(groups, merged[merge, 0], merged[merge, 1])
+    _flatten(groups.parents)
+
+
+@njit(cache=True)
+def _join(groups: _Groups, first: int, second: int) -> None:
+    """Make the group `second` part of the group `first`: its chain of rows is appended."""
+    groups.parents[second] = first
+    groups.sizes[first] += groups.sizes[second]
+    groups.next_row[groups.last_row[first]] = second
+    groups.last_row[first] = groups.last_row[second]
+
+
+@njit(cache=True)
+def _flatten(parents: NDArray[np.int32]) -> None:
+    """Make every instance's parent its root; parents have smaller ids than their children."""
+    for instance in range(len(parents)):
+        parents[instance] = parents[parents[instance]]
+
+
+@njit(cache=True)
+def _mutual_bests(looking: NDArray[np.int64], groups: _Groups, n_round: int) -> NDArray[np.int32]:
+    """Pairs (M, 2) that are each other's best, the smaller id first, by the first to look."""
+    standings = groups.standings
+    merged = np.empty((len(looking), 2), dtype=np.int32)
+    n_merged = 0
+    for group in looking:
+        partner = standings[group].partner
+        if partner < 0 or standings[partner].partner != group:
+            continue
+        if standings[group].round == n_round:
+            continue
+        merged[n_merged, 0], merged[n_merged, 1] = min(group, partner), max(group, partner)
+        standings[group].round = n_round
+        standings[partner].round = n_round
+        n_merged += 1
+    return merged[:n_merged]
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def _look_around(
+    groups: _Groups,
+    which: NDArray[np.int64] | NDArray[np.int32],
+    n_round: int,
+    places: NDArray[np.int64],
 ) -> None:
+    """Find the best partners of some groups anew."""
+    for place in prange(len(which)):
+        _look(groups, which[place], n_round, places[get_thread_id()])
+
+
+@njit(cache=True)
+def _look(groups: _Groups, group: int, n_round: int, place_of: NDArray[np.int64]) -> None:
+    _compact(groups, group, place_of)
+    partner, evidence = _best_partner(groups, group)
+    standing = groups.standings[group]
+    standing.partner = partner
+    standing.evidence = evidence
+    standing.round = n_round
+
+
+@njit(cache=True)
+def _compact(groups: _Groups, group: int, place_of: NDArray[np.int64]) -> None:
     """Combine a group's entries with the same partner group, in place.
 
-    A group's entries lie in the rows of its members, chained by `next_row`.
     What is written never overtakes what is read. `place_of` is −1 everywhere,
     before and after.
     """
+    starts, ends, next_row = groups.starts, groups.ends, groups.next_row
+    partners, totals, counts = groups.partners, groups.totals, groups.counts
+    parents = groups.parents
     write_row = group
     write = starts[group]
     row = group
     while row >= 0:
         for read in range(starts[row], ends[row]):
-            partner = find_root(parents, partners[read])
+            partner = parents[partners[read]]
             if partner == group:
                 continue
             place = place_of[partner]
@@ -153,20 +315,12 @@ def _compact(
 
 
 @njit(cache=True)
-def _best_partner(
-    group: int,
-    sizes: NDArray[np.int32],
-    next_row: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    partners: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int32],
-    n_neighbors: int,
-    least_evidence: float,
-) -> tuple[int, float]:
+def _best_partner(groups: _Groups, group: int) -> tuple[int, float]:
     """Partner with the most evidence above the least, the smallest id among equals; or −1."""
-    best, most = -1, least_evidence
+    sizes, partners, totals, counts = groups.sizes, groups.partners, groups.totals, groups.counts
+    starts, ends, next_row = groups.starts, groups.ends, groups.next_row
+    n_neighbors = groups.n_neighbors
+    best, most = -1, groups.least_evidence
     row = group
     while row >= 0:
         for entry in range(starts[row], ends[row]):
@@ -180,100 +334,60 @@ def _best_partner(
     return best, most
 
 
-@njit(cache=True)
-def _agglomerate(
-    starts: NDArray[np.int64],
-    partners: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int32],
-    n_neighbors: int,
-    joined: NDArray[np.int32],
-    least_evidence: float,
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], int]:
-    n_instances = len(starts) - 1
-    parents = np.arange(n_instances).astype(np.int32)
-    sizes = np.ones(n_instances, dtype=np.int32)
-    next_row = np.full(n_instances, -1, dtype=np.int32)
-    last_row = np.arange(n_instances).astype(np.int32)
-    ends = starts[1:].copy()
-    place_of = np.full(n_instances, -1, dtype=np.int64)
-    best = np.full(n_instances, -1, dtype=np.int32)
-    most = np.full(n_instances, least_evidence)
-    round_of = np.zeros(n_instances, dtype=np.int32)  # last round that merged or re-read a group
-    merges = np.empty((max(n_instances - 1, 0), 2), dtype=np.int32)
-    evidence_of_merge = np.empty(max(n_instances - 1, 0))
-    n_merges = 0
-    n_rounds = 0
+@njit(parallel=True, nogil=True, cache=True)
+def _tell_neighbors(
+    groups: _Groups,
+    survivors: NDArray[np.int32],
+    n_round: int,
+    places: NDArray[np.int64],
+    is_changed: NDArray[np.bool_],
+) -> None:
+    """Let the neighbours of merged groups know, a share of the ids each thread."""
+    n_shares = 1
+    while 2 * n_shares <= len(places):
+        n_shares *= 2
+    for share in prange(n_shares):
+        _tell_share(groups, survivors, n_round, places[share], share, n_shares - 1, is_changed)
 
-    for pair in range(len(joined)):
-        first, second = find_root(parents, joined[pair, 0]), find_root(parents, joined[pair, 1])
-        if first != second:
-            _join(min(first, second), max(first, second), parents, sizes, next_row, last_row)
-    for instance in range(n_instances):
-        if parents[instance] == instance:
-            _compact(instance, parents, next_row, starts, ends, partners, totals, counts, place_of)
-            best[instance], most[instance] = _best_partner(
-                instance, sizes, next_row, starts, ends, partners, totals, counts, n_neighbors,
-                least_evidence,
-            )  # fmt: skip
-    changed = np.arange(n_instances).astype(np.int32)
-    while True:
-        first_merge = n_merges
-        for group in changed:
-            partner = best[group]
-            if partner < 0 or best[partner] != group or round_of[group] > n_rounds:
-                continue
-            merges[n_merges, 0], merges[n_merges, 1] = min(group, partner), max(group, partner)
-            evidence_of_merge[n_merges] = most[group]
-            round_of[group] = round_of[partner] = n_rounds + 1
-            n_merges += 1
-        if n_merges == first_merge:
-            break
-        n_rounds += 1
-        for merge in range(first_merge, n_merges):
-            _join(merges[merge, 0], merges[merge, 1], parents, sizes, next_row, last_row)
-        next_changed = [merges[merge, 0] for merge in range(first_merge, n_merges)]
-        for group in next_changed:
-            _compact(group, parents, next_row, starts, ends, partners, totals, counts, place_of)
-            best[group], most[group] = _best_partner(
-                group, sizes, next_row, starts, ends, partners, totals, counts, n_neighbors,
-                least_evidence,
-            )  # fmt: skip
-        # A neighbour's best is what it was, the merged group, or, if that lost evidence, unknown.
-        for merge in range(first_merge, n_merges):
-            group = merges[merge, 0]
-            row = group
-            while row >= 0:
-                for entry in range(starts[row], ends[row]):
-                    neighbor = partners[entry]
-                    if round_of[neighbor] == n_rounds:
-                        continue
-                    evidence = mean_evidence(
-                        totals[entry], counts[entry], sizes[group], sizes[neighbor], n_neighbors
-                    )
-                    current = int(best[neighbor])
-                    if current >= 0:
-                        current = find_root(parents, current)
-                    is_better = evidence > most[neighbor] or (
-                        evidence == most[neighbor] and 0 <= group <= current
-                    )
-                    if is_better:
-                        best[neighbor], most[neighbor] = group, evidence
-                        next_changed.append(neighbor)
-                    elif current == group:
-                        round_of[neighbor] = n_rounds
-                        _compact(
-                            neighbor, parents, next_row, starts, ends, partners, totals, counts,
-                            place_of,
-                        )  # fmt: skip
-                        best[neighbor], most[neighbor] = _best_partner(
-                            neighbor, sizes, next_row, starts, ends, partners, totals, counts,
-                            n_neighbors, least_evidence,
-                        )  # fmt: skip
-                        next_changed.append(neighbor)
-                row = next_row[row]
-        changed = np.unique(np.array(next_changed)).astype(np.int32)
-    roots = np.empty(n_instances, dtype=np.int32)
-    for instance in range(n_instances):
-        roots[instance] = find_root(parents, instance)
-    return roots, merges[:n_merges], evidence_of_merge[:n_merges], n_rounds
+
+@njit(nogil=True, cache=True)
+def _tell_share(
+    groups: _Groups,
+    survivors: NDArray[np.int32],
+    n_round: int,
+    place_of: NDArray[np.int64],
+    share: int,
+    mask: int,
+    is_changed: NDArray[np.bool_],
+) -> None:
+    """Tell the neighbours whose last bits are those of the share.
+
+    A neighbour's best is what it was, the merged group, or, if that lost
+    evidence, unknown, so that it looks around again.
+    """
+    parents, sizes, standings = groups.parents, groups.sizes, groups.standings
+    partners, totals, counts = groups.partners, groups.totals, groups.counts
+    starts, ends, next_row = groups.starts, groups.ends, groups.next_row
+    n_neighbors = groups.n_neighbors
+    for group in survivors:
+        row = group
+        while row >= 0:
+            for entry in range(starts[row], ends[row]):
+                neighbor = partners[entry]
+                if neighbor & mask != share or standings[neighbor].round == n_round:
+                    continue
+                evidence = mean_evidence(
+                    totals[entry], counts[entry], sizes[group], sizes[neighbor], n_neighbors
+                )
+                most = standings[neighbor].evidence
+                current = standings[neighbor].partner
+                if current >= 0:
+                    current = parents[current]
+                if evidence > most or (evidence == most and 0 <= group <= current):
+                    standings[neighbor].partner = group
+                    standings[neighbor].evidence = evidence
+                    is_changed[neighbor] = True
+                elif current == group:
+                    _look(groups, neighbor, n_round, place_of)
+                    is_changed[neighbor] = True
+            row = next_row[row]

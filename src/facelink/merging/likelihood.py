@@ -187,8 +187,10 @@ def _fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
     likelihoods = links.likelihoods[witnessed]
     ends = np.sort(labels[links.pairs[witnessed]], axis=1)
     same = ends[:, 0] == ends[:, 1]
-    _, place = np.unique(ends @ [len(labels), 1], return_inverse=True)
-    clear = same | (np.bincount(place, log_odds_units(likelihoods)) <= 0)[place]
+    clear = same.copy()
+    apart = np.flatnonzero(~same)
+    _, place = np.unique(ends[apart] @ [len(labels), 1], return_inverse=True)
+    clear[apart] = (np.bincount(place, log_odds_units(likelihoods[apart])) <= 0)[place]
     if not clear.any():
         return Calibration()
     counts = count_binned(likelihoods[clear], same[clear])
