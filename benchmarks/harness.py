@@ -8,8 +8,6 @@ import argparse
 import contextlib
 import gc
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from benchmarks.records import TOTAL, Record, Result, Timing, report
+from facelink.benchmark.machine import forget_peak_memory, peak_memory_bytes
 from facelink.files import check_writable
 
 SUBGRAPHS, NETWORK = "subgraphs", "network"
@@ -144,30 +143,10 @@ def _growth(
     sizes: Sizes,
 ) -> int:
     inputs = prepare(sizes)
-    _forget_peak()
-    before = _peak_of_this_process()
+    forget_peak_memory()
+    before = peak_memory_bytes()
     run(inputs, Stopwatch())
-    return _peak_of_this_process() - before
-
-
-def _forget_peak() -> None:
-    """Set the peak back to what is resident now, where the system can (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_of_this_process() -> int:
-    """Peak resident memory in bytes.
-
-    Not from `getrusage` on Linux: there a new process begins with the peak of
-    the one that started it.
-    """
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return 1024 * int(peak.split()[1])
-    peak_in_units = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_in_units if sys.platform == "darwin" else 1024 * peak_in_units
+    return peak_memory_bytes() - before
 
 
 def run_benchmark(

@@ -1,20 +1,15 @@
 """Records of benchmark runs: every repeat, with what it depends on, as JSON."""
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-import numba
-import torch
-
+from facelink.benchmark.machine import machine, versions
 from facelink.errors import InputError
 from facelink.files import existing_file, write_json
 
@@ -23,7 +18,6 @@ TOTAL = "total"
 
 _FORMAT = "facelink.benchmark"
 _VERSION = 1
-_PACKAGES = ("numpy", "scipy", "torch", "numba", "faiss-cpu")
 _ROOT = Path(__file__).parents[1]
 
 
@@ -120,9 +114,7 @@ class Record:
     def of(cls, benchmark: str, seed: int, results: Sequence[Result]) -> Self:
         """Results of this moment, checkout and machine."""
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        versions = {"python": platform.python_version()}
-        versions |= {package: version(package) for package in _PACKAGES}
-        return cls(benchmark, _commit(), date, _machine(), versions, seed, tuple(results))
+        return cls(benchmark, _commit(), date, machine(), versions(), seed, tuple(results))
 
     def save(self, path: Path | str) -> None:
         """Write the record as JSON; `OutputError` if that fails."""
@@ -198,29 +190,3 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return described.stdout.strip()
-
-
-def _machine() -> dict[str, Any]:
-    """What the speed depends on; nothing that tells one machine from another of its kind."""
-    n_cores = os.cpu_count()
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return {
-        "cpu": _cpu_model(),
-        "n_cores": n_cores,
-        "n_usable_cores": len(os.sched_getaffinity(0)) if has_affinity else n_cores,
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": platform.system(),
-        "n_torch_threads": torch.get_num_threads(),
-        "n_numba_threads": numba.get_num_threads(),
-    }
-
-
-def _cpu_model() -> str:
-    """Name of the processor as the system gives it."""
-    cpu_info = Path("/proc/cpuinfo")
-    if cpu_info.exists():
-        for line in cpu_info.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
