@@ -28,9 +28,9 @@ INFOMAP = Package(
 )
 """What the methods by Infomap need."""
 
-MEAN_OVERLAP = 0.1
+MEAN_OVERLAP = 0.01
 """Least mean overlap within a group of `group_by_louvain`, pairs that are no neighbours
-counting 0: a person of ten times k faces can still be one group."""
+counting 0. Several times as much already cuts people who have more than k faces."""
 
 _LOUVAIN_TOLERANCE = 1e-7
 """Least gain of a pass, as a share of all edge weight; thousands of groups gain little each."""

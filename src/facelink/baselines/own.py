@@ -28,7 +28,7 @@ def group_by_facelink(view: FaceView, _value: float, *, source: str = CONTEXT) -
     return merge_links(links, method, initial_threshold=default_threshold(model)).labels
 
 
-def trained_model(folder: Path) -> Baseline:
+def by_trained_model(folder: Path) -> Baseline:
     """Return the method that judges links by the model in a folder."""
     return Baseline(
         key=f"model-{folder.name}",

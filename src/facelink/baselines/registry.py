@@ -93,7 +93,7 @@ BASELINES: tuple[Baseline, ...] = (
         "Neighbour overlap, Louvain",
         "Jaccard weights; scikit-network",
         group_by_louvain,
-        Parameter("cosine", steps(0.2, 0.9, 0.05)),
+        Parameter("cosine", steps(0.2, 0.9, 0.02)),
         package=LOUVAIN,
     ),
     Baseline(

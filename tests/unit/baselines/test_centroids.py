@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from facelink.baselines import centroids
+from facelink.baselines.view import FaceView
+from tests.helpers import clustered_features
+from tests.unit.baselines.helpers import FEATURES, LABELS, easy_view, partition
+
+SHARE = 12 / 72
+"""As many clusters as people."""
+
+INTO_A_SHARE = [
+    centroids.group_by_kmeans,
+    centroids.group_by_minibatch_kmeans,
+    centroids.group_by_spectrum,
+]
+
+
+@pytest.mark.parametrize("group", INTO_A_SHARE)
+def test_there_are_as_many_clusters_as_asked_for(group):
+    found = group(easy_view(), SHARE)
+    assert found.dtype == np.int64
+    assert len(set(found)) == 12
+    together = LABELS[:, None] == LABELS[None, :]
+    assert (together == (found[:, None] == found[None, :])).mean() > 0.9
+
+
+@pytest.mark.parametrize("group", INTO_A_SHARE)
+def test_a_seed_repeats(group):
+    first, second = (group(easy_view(seed=5), 0.3) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("group", INTO_A_SHARE)
+def test_duplicates_do_no_harm(group):
+    features = np.repeat(FEATURES[:3], 8, axis=0)
+    assert len(partition(group(FaceView(features), 0.5))) >= 3
+
+
+def test_affinity_propagation_finds_easy_people():
+    found = centroids.group_by_affinity_propagation(easy_view(), 0.2)
+    assert partition(found) == partition(LABELS)
+
+
+def test_leading_eigenvectors_of_many_faces_are_those_of_few(monkeypatch):
+    view = FaceView(clustered_features(30, 6, 32)[0])
+    dense = centroids._leading_eigenvectors(view)[:, :10]
+    monkeypatch.setattr(centroids, "SPECTRAL_WIDTH", 40)
+    sparse = centroids._leading_eigenvectors(view)[:, :10]
+    np.testing.assert_allclose(dense.T @ dense, np.eye(10), atol=1e-9)
+    # the same space, whatever the signs
+    np.testing.assert_allclose(sparse @ sparse.T, dense @ dense.T, atol=1e-3)
