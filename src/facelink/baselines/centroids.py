@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from sklearn.cluster import AffinityPropagation, KMeans, MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from facelink.baselines.method import n_clusters_of
-from facelink.baselines.view import FaceView, edges
+from facelink.baselines.view import FaceView, edges, symmetric_matrix
 
 MAX_ITERATIONS = 30
 """Of K-means; what is left to gain after it is below what another seed changes."""
@@ -34,9 +33,13 @@ def group_by_minibatch_kmeans(view: FaceView, share: float) -> NDArray[np.int64]
     """Mini-batch K-means into a share of the number of faces."""
     n_clusters = n_clusters_of(view, share)
     found = MiniBatchKMeans(
-        n_clusters, init=_start(n_clusters), n_init=1, max_iter=MAX_ITERATIONS,
-        batch_size=max(1024, n_clusters), random_state=view.seed,
-    )  # fmt: skip
+        n_clusters,
+        init=_start(n_clusters),
+        n_init=1,
+        max_iter=MAX_ITERATIONS,
+        batch_size=max(1024, n_clusters),
+        random_state=view.seed,
+    )
     return _quietly(found, view.features)
 
 
@@ -48,7 +51,9 @@ def group_by_spectrum(view: FaceView, share: float) -> NDArray[np.int64]:
     at most `SPECTRAL_WIDTH`, are computed once and serve the whole grid.
     """
     n_clusters = n_clusters_of(view, share)
-    vectors = view.shared("eigenvectors", lambda: _leading_eigenvectors(view))
+    vectors = view.shared(
+        "eigenvectors", lambda: _leading_eigenvectors(_normalized_adjacency(view), view.seed)
+    )
     rows = vectors[:, : max(n_clusters, 2)]
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return _kmeans(rows / np.where(lengths > 0, lengths, 1), n_clusters, view.seed)
@@ -79,26 +84,28 @@ def _quietly(
 ) -> NDArray[np.int64]:
     """Labels; that duplicates leave fewer clusters, or that rounds ended early, is no news."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UserWarning)
         labels: NDArray[np.int64] = estimator.fit_predict(rows).astype(np.int64)
     return labels
 
 
-def _leading_eigenvectors(view: FaceView) -> NDArray[np.float64]:
-    """Eigenvectors (N, ≤ `SPECTRAL_WIDTH`) of the normalised adjacency, the greatest first."""
+def _normalized_adjacency(view: FaceView) -> sparse.csr_array:
+    """D^-½ A D^-½, where A holds the positive cosines of neighbours and D their sums."""
     pairs, similarities = edges(view.graph)
-    values = np.maximum(similarities.astype(np.float64), 0)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    n_faces = view.n_faces
-    adjacency = sparse.csr_array((np.tile(values, 2), (both[:, 0], both[:, 1])), (n_faces, n_faces))
+    adjacency = symmetric_matrix(view.n_faces, pairs, np.maximum(similarities, 0))
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     scale = sparse.diags_array(1 / np.sqrt(np.where(degrees > 0, degrees, 1)))
-    normalized = scale @ adjacency @ scale
+    return (scale @ adjacency @ scale).tocsr()
+
+
+def _leading_eigenvectors(matrix: sparse.csr_array, seed: int) -> NDArray[np.float64]:
+    """Eigenvectors (N, ≤ `SPECTRAL_WIDTH`) of a symmetric matrix, the greatest first."""
+    n_faces = matrix.shape[0]
     width = min(SPECTRAL_WIDTH, n_faces - 1)
     if n_faces <= 2 * SPECTRAL_WIDTH:
-        _, vectors = np.linalg.eigh(normalized.toarray())
-        return vectors[:, ::-1][:, :width]
-    start = np.random.default_rng(view.seed).uniform(-1, 1, n_faces)
-    _, vectors = eigsh(normalized, width, which="LA", v0=start, tol=_EIGENVALUE_TOLERANCE)
-    leading: NDArray[np.float64] = vectors[:, ::-1]
+        _, vectors = np.linalg.eigh(matrix.toarray())
+    else:
+        start = np.random.default_rng(seed).uniform(-1, 1, n_faces)
+        _, vectors = eigsh(matrix, width, which="LA", v0=start, tol=_EIGENVALUE_TOLERANCE)
+    leading: NDArray[np.float64] = vectors[:, ::-1][:, :width]
     return leading

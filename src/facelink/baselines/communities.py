@@ -4,6 +4,7 @@ Louvain comes from scikit-network (the extra ``benchmark``). Infomap is under th
 never a dependency of facelink: it takes part where the user has installed it.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,11 @@ def _infomap(
         return labels
     links = zip(rows.tolist(), nodes.tolist(), weights.tolist(), strict=True)
     network.add_links(tuple(links))
-    network.run()
-    for node, module in network.get_modules().items():
+    with warnings.catch_warnings():
+        # version 2 warns of what version 3 will call otherwise; older ones know only this
+        warnings.simplefilter("ignore")
+        network.run()
+        modules = network.get_modules()
+    for node, module in modules.items():
         labels[node] = module
     return labels

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components as sparse_components
 from scipy.spatial.distance import pdist
 from sklearn.cluster import DBSCAN, HDBSCAN, linkage_tree
 
-from facelink.baselines.view import FaceView, edges
+from facelink.baselines.view import FaceView, edges, symmetric_matrix
 from facelink.merging.components import connected_components
 
 DBSCAN_MIN_SAMPLES = 3
@@ -62,7 +62,12 @@ def group_by_hdbscan(view: FaceView, min_cluster_size: float) -> NDArray[np.int6
     """
     distances = view.shared("Euclidean distances", lambda: _connected_distances(view))
     size = min(int(min_cluster_size), view.n_faces)
-    found = HDBSCAN(min_cluster_size=size, metric="precomputed", copy=True)
+    found = HDBSCAN(
+        min_cluster_size=size,
+        min_samples=min(size, view.graph.n_neighbors),
+        metric="precomputed",
+        copy=True,
+    )
     labels: NDArray[np.int64] = found.fit_predict(distances).astype(np.int64)
     return labels
 
@@ -89,30 +94,22 @@ def _cut(tree: NDArray[np.float64], distance: float) -> NDArray[np.int64]:
     return labels
 
 
-def _symmetric(
-    n_faces: int, pairs: NDArray[np.int32], values: NDArray[np.float64]
-) -> sparse.csr_array:
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    entries = (np.concatenate([values, values]), (both[:, 0], both[:, 1]))
-    matrix = sparse.csr_array(entries, shape=(n_faces, n_faces))
-    matrix.sort_indices()
-    return matrix
-
-
 def _cosine_distances(view: FaceView) -> sparse.csr_array:
     """1 − cosine of the graph's edges, both directions; each row by ascending distance."""
     pairs, similarities = edges(view.graph)
     values = np.maximum(1 - similarities.astype(np.float64), 0)
-    return _symmetric(view.n_faces, pairs, values)
+    return symmetric_matrix(view.n_faces, pairs, values)
 
 
 def _connected_distances(view: FaceView) -> sparse.csr_array:
     pairs, similarities = edges(view.graph)
     values = np.sqrt(np.maximum(2 - 2 * similarities.astype(np.float64), _LEAST_DISTANCE**2))
-    n_groups, groups = sparse_components(_symmetric(view.n_faces, pairs, values), directed=False)
+    n_groups, groups = sparse_components(
+        symmetric_matrix(view.n_faces, pairs, values), directed=False
+    )
     if n_groups > 1:
         _, first = np.unique(groups, return_index=True)
         bridges = np.stack([np.full(n_groups - 1, first[0]), first[1:]], axis=1).astype(np.int32)
         pairs = np.concatenate([pairs, bridges])
         values = np.concatenate([values, np.full(len(bridges), _FARTHEST)])
-    return _symmetric(view.n_faces, pairs, values)
+    return symmetric_matrix(view.n_faces, pairs, values)

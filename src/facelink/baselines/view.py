@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.neighbors.search import find_neighbors
@@ -97,3 +98,14 @@ def edges(graph: NeighborGraph) -> tuple[NDArray[np.int32], NDArray[np.float32]]
     unique, first = np.unique(codes, return_index=True)
     pairs = np.stack(np.divmod(unique, max(graph.n_instances, 1)), axis=1).astype(np.int32)
     return pairs, graph.similarities[rows[first], columns[first]]
+
+
+def symmetric_matrix(
+    n_faces: int, pairs: NDArray[np.int32], values: NDArray[np.floating]
+) -> sparse.csr_array:
+    """Return the sparse (N, N) float64 matrix with each pair's value in both directions."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    entries = (np.tile(values.astype(np.float64), 2), (both[:, 0], both[:, 1]))
+    matrix = sparse.csr_array(entries, shape=(n_faces, n_faces))
+    matrix.sort_indices()
+    return matrix

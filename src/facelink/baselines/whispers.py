@@ -3,9 +3,8 @@
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy import sparse
 
-from facelink.baselines.view import FaceView, edges
+from facelink.baselines.view import FaceView, edges, symmetric_matrix
 
 MAX_ROUNDS = 50
 """Rounds over all faces; it ends earlier when a round changes nothing."""
@@ -44,10 +43,7 @@ def whisper(
         The label of each face is the id of one; the smaller wins a tie. The
         same seed gives the same labels, whatever the order of the edges.
     """
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    entries = (np.tile(weights.astype(np.float64), 2), (both[:, 0], both[:, 1]))
-    matrix = sparse.csr_array(entries, shape=(n_faces, n_faces))
-    matrix.sort_indices()
+    matrix = symmetric_matrix(n_faces, pairs, weights)
     random = np.random.default_rng(seed)
     labels = np.arange(n_faces)
     for _ in range(MAX_ROUNDS):

@@ -1,10 +1,12 @@
 """One method over its grid in a process of its own: labels, seconds and memory, or why not."""
 
+import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Self
 
@@ -135,7 +137,7 @@ def measure(
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work, args=(sender, baseline, inputs, values, seed), daemon=True
+        target=_work_apart, args=(sender, baseline, inputs, values, seed), daemon=True
     )
     process.start()
     sender.close()
@@ -170,6 +172,21 @@ def _received(receiver: Connection, n_values: int, time_limit: float) -> Measure
     if limit is not None:
         limit += f", {len(groupings)} of {n_values} values done."
     return Measured(tuple(groupings), memory, limit)
+
+
+def _work_apart(
+    sender: Connection, baseline: Baseline, inputs: Inputs, values: Sequence[float], seed: int
+) -> None:
+    """`_work` in a process that does not outlive the one that started it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _work(sender, baseline, inputs, values, seed)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(

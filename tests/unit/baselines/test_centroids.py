@@ -42,11 +42,13 @@ def test_affinity_propagation_finds_easy_people():
     assert partition(found) == partition(LABELS)
 
 
-def test_leading_eigenvectors_of_many_faces_are_those_of_few(monkeypatch):
-    view = FaceView(clustered_features(30, 6, 32)[0])
-    dense = centroids._leading_eigenvectors(view)[:, :10]
-    monkeypatch.setattr(centroids, "SPECTRAL_WIDTH", 40)
-    sparse = centroids._leading_eigenvectors(view)[:, :10]
-    np.testing.assert_allclose(dense.T @ dense, np.eye(10), atol=1e-9)
-    # the same space, whatever the signs
-    np.testing.assert_allclose(sparse @ sparse.T, dense @ dense.T, atol=1e-3)
+def test_eigenvectors_are_those_with_the_greatest_eigenvalues(monkeypatch):
+    matrix = centroids._normalized_adjacency(FaceView(clustered_features(30, 6, 32)[0]))
+    greatest = np.linalg.eigvalsh(matrix.toarray())[::-1][:40]
+    assert greatest[0] == pytest.approx(1)
+    for width in (128, 40):  # all at once for few faces, then step by step
+        monkeypatch.setattr(centroids, "SPECTRAL_WIDTH", width)
+        vectors = centroids._leading_eigenvectors(matrix, seed=0)[:, :40]
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(40), atol=1e-6)
+        values = np.diag(vectors.T @ (matrix @ vectors))
+        np.testing.assert_allclose(values, greatest, atol=1e-3)

@@ -7,7 +7,7 @@ from tests.unit.baselines.helpers import FEATURES, easy_view
 
 
 def test_the_graph_is_found_once_and_narrower_for_few_faces():
-    view = easy_view()
+    view = FaceView(FEATURES)
     assert view.graph is view.graph
     assert view.graph.n_neighbors == len(FEATURES) - 1
     assert set(view.seconds) == {NEIGHBORS}
