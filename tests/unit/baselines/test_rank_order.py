@@ -25,7 +25,7 @@ def test_faces_first_in_each_others_lists_are_at_distance_0():
 
 def test_a_greater_distance_only_joins_people_together():
     view = easy_view()
-    finer, coarser = (partition(group_by_rank_order(view, value)) for value in (0.1, 0.6))
+    finer, coarser = (partition(group_by_rank_order(view, value)) for value in (0.1, 2.0))
     assert finer != coarser
     assert all(any(one <= other for other in coarser) for one in finer)
 
