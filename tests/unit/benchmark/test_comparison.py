@@ -57,11 +57,14 @@ def here(monkeypatch):
     monkeypatch.setattr(comparison, "measure", measure_here)
 
 
-@pytest.fixture
-def record(here):
+@pytest.fixture(scope="module")
+def record():
     tests = [collection("test", 1), collection("other", 2, spread=1.1)]
     methods = [baseline_called("facelink"), COSINE, TINY]
-    return compare(tests, [collection("tune", 3), tests[1]], methods, ComparisonSettings(seed=4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "measure", measure_here)
+        tuning = [collection("tune", 3), tests[1]]
+        return compare(tests, tuning, methods, ComparisonSettings(seed=4))
 
 
 def point(value, labels_pred):
