@@ -1,7 +1,7 @@
 """Every method on every test collection, its parameter chosen elsewhere and by an oracle."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,10 @@ def compare(
     tuning: Sequence[FaceCollection],
     baselines: Sequence[Baseline],
     settings: ComparisonSettings | None = None,
+    *,
     progress: Callable[[str], None] | None = None,
+    finished: Callable[[GridRun], None] | None = None,
+    known: Sequence[GridRun] = (),
 ) -> ComparisonRecord:
     """Run every method over its grid on every collection, and choose its values.
 
@@ -90,6 +93,11 @@ def compare(
         Time limit and seed.
     progress
         Called with a line before each method on each collection.
+    finished
+        Called with each run as it ends, so that a comparison that is cut off
+        can go on.
+    known
+        Such runs of the same collections and settings; they are not repeated.
 
     Raises
     ------
@@ -99,7 +107,13 @@ def compare(
     """
     settings = settings or ComparisonSettings()
     planned = [_planned(test, tuning, settings.seed) for test in tests]
-    runs = _run_all(planned, baselines, settings, progress or (lambda line: None))
+    runs: _Runs = {(run.collection, run.method): run for run in known}
+    for collection in _distinct(planned):
+        methods = _outstanding(collection, planned, baselines, runs)
+        for run in _grid_runs(collection, methods, settings, progress or (lambda line: None)):
+            runs[run.collection, run.method] = run
+            if finished is not None:
+                finished(run)
     return ComparisonRecord(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
@@ -170,24 +184,36 @@ def _distinct(planned: Sequence[_Test]) -> list[FaceCollection]:
     return list(found.values())
 
 
-def _run_all(
+def _outstanding(
+    collection: FaceCollection,
     planned: Sequence[_Test],
+    baselines: Sequence[Baseline],
+    runs: _Runs,
+) -> list[Baseline]:
+    """Methods to run on a collection; where there is nothing to choose, on tests only."""
+    is_test = any(test.collection.name == collection.name for test in planned)
+    return [
+        baseline
+        for baseline in baselines
+        if (is_test or baseline.parameter is not None)
+        and (collection.name, baseline.key) not in runs
+    ]
+
+
+def _grid_runs(
+    collection: FaceCollection,
     baselines: Sequence[Baseline],
     settings: ComparisonSettings,
     progress: Callable[[str], None],
-) -> _Runs:
-    tested = {test.collection.name for test in planned}
-    runs: _Runs = {}
-    for collection in _distinct(planned):
-        with tempfile.TemporaryDirectory() as folder:
-            inputs = Inputs.write(Path(folder), collection.features, settings.seed)
-            for baseline in baselines:
-                if baseline.parameter is None and collection.name not in tested:
-                    continue
-                progress(f"{collection.name}: {baseline.title}")
-                run = _grid_run(collection, baseline, inputs, settings)
-                runs[collection.name, baseline.key] = run
-    return runs
+) -> Iterator[GridRun]:
+    """Run each method, all of them on the same neighbours."""
+    if not baselines:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Inputs.write(Path(folder), collection.features, settings.seed)
+        for baseline in baselines:
+            progress(f"{collection.name}: {baseline.title}")
+            yield _grid_run(collection, baseline, inputs, settings)
 
 
 def _grid_run(

@@ -166,6 +166,20 @@ class TestChoice:
         assert best_value([run], [1]) == 1.0
 
 
+def test_a_comparison_that_was_cut_off_goes_on(here, monkeypatch):
+    inputs = ([collection("test", 1)], [collection("tune", 3)], [COSINE, TINY])
+    kept = []
+    whole = compare(*inputs, finished=kept.append)
+    assert tuple(kept) == whole.grids
+
+    def measure_nothing(*_, **__):
+        pytest.fail("ran again what was known")
+
+    monkeypatch.setattr(comparison, "measure", measure_nothing)
+    again = compare(*inputs, known=kept)
+    assert (again.results, again.grids) == (whole.results, whole.grids)
+
+
 def test_bad_input_is_named(here):
     same = [collection("test", 1), collection("test", 2)]
     with pytest.raises(InputError, match="two test collections are called test"):
