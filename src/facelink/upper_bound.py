@@ -12,6 +12,9 @@ from facelink.merging.components import connected_components
 from facelink.metrics import ClusteringScores, clustering_scores, group_ids, pair_count
 from facelink.neighbors.graph import MISSING, NeighborGraph
 
+_KS = (5, 10, 20, 40, 80, 160)
+"""Numbers of neighbours that are compared unless others are named."""
+
 
 @dataclass(frozen=True)
 class UpperBound:
@@ -88,6 +91,11 @@ def upper_bound_by_k(
             )
         )
     return bounds
+
+
+def default_ks(n_instances: int) -> tuple[int, ...]:
+    """Numbers of neighbours to compare: 5 to 160, as far as there are so many others."""
+    return tuple(k for k in _KS if k < n_instances) or (1,)
 
 
 def _linked_pairs(indices: NDArray[np.int32], linked: NDArray[np.bool_]) -> NDArray[np.int32]:

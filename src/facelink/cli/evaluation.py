@@ -12,9 +12,7 @@ from facelink.cli.training import load_face_set
 from facelink.labels import check_labels, load_labels
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.neighbors.search import find_neighbors
-from facelink.upper_bound import upper_bound_by_k
-
-_DEFAULT_KS = (5, 10, 20, 40, 80, 160)
+from facelink.upper_bound import default_ks, upper_bound_by_k
 
 SCORES: dict[str, Callable[[ClusteringScores], str]] = {
     "pairwise precision": lambda scores: percent(scores.pairwise.precision),
@@ -81,7 +79,7 @@ def upper_bound(
     Example: facelink upper-bound features.npy people.npy --k 5 10 20 40 80
     """
     faces = load_face_set(features, labels, dim)
-    ks = [k for k in _DEFAULT_KS if k < len(faces)] or [1] if k is None else k
+    ks = default_ks(len(faces)) if k is None else k
     graph = find_neighbors(faces.features, max(ks), method)
     bounds = upper_bound_by_k(graph, faces.labels, ks)
     if json:
