@@ -5,13 +5,18 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any, TypeVar
 
-from facelink.metrics import ClusteringScores
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from facelink.links import Links
+from facelink.metrics import ClusteringScores, group_ids
 
 METRIC_COLUMNS = (
     "pairwise F",
-    "(P / R)",
+    "pairwise P / R",
     "BCubed F",
-    "(P / R)",
+    "BCubed P / R",
     "NMI",
     "clusters",
     "seconds",
@@ -62,6 +67,18 @@ def metric_cells(scored: Scored) -> tuple[str, ...]:
         f"{scored.scores.n_clusters:,}",
         f"{scored.seconds:.2f}",
     )
+
+
+def link_average_precision(links: Links, labels_true: NDArray[np.int64]) -> float | None:
+    """Average precision of the links' likelihoods, in [0, 1].
+
+    None where no link is true, or all are: then there is nothing to rank.
+    """
+    identities = group_ids(labels_true, "labels_true")
+    is_linked = identities[links.pairs[:, 0]] == identities[links.pairs[:, 1]]
+    if is_linked.all() or not is_linked.any():
+        return None
+    return float(average_precision_score(is_linked, links.likelihoods))
 
 
 def percent(share: float | None) -> str:
