@@ -24,7 +24,6 @@ _BLURS = ((0.05, 0.5), (0.2, 0.5), (0.2, 0.7))
 _SMALL = (20, 200)
 _COPIED_SHARE = 0.1
 _ALONE = (5, 10, 20, 50, 100, 200)
-_N_LARGE_PERSON = 3_000
 _N_EMBEDDERS = 3
 
 _LEAST_PEOPLE = 10
@@ -72,6 +71,7 @@ def robustness_cases(
     strangers: FaceCollection | None = None,
     *,
     n_draws: int = 5,
+    n_large_person: int = 3_000,
     seed: int = 0,
 ) -> Iterator[Case]:
     """Change a collection in every way, the whole collection first.
@@ -85,6 +85,9 @@ def robustness_cases(
         default made up of the collection's own mean and covariance.
     n_draws
         Draws of small sets, and people who are grouped alone, at each size.
+    n_large_person
+        Faces of the made-up person who stands beside people of one face, and at most so
+        many of these.
     seed
         The same seed gives the same cases.
 
@@ -97,10 +100,10 @@ def robustness_cases(
     ------
     InputError
         If there are too few people, the strangers' features have another width, or
-        `n_draws` is below 1.
+        a number is below 1.
     """
-    if n_draws < 1:
-        raise InputError(f"n_draws={n_draws}; draw at least 1.")
+    if min(n_draws, n_large_person) < 1:
+        raise InputError(f"n_draws={n_draws}, n_large_person={n_large_person}; give at least 1.")
     people = group_ids(collection.labels)
     if people.max() + 1 < _LEAST_PEOPLE:
         raise InputError(
@@ -120,7 +123,7 @@ def robustness_cases(
     yield from _among_strangers(collection, strangers, random)
     yield from _noise(collection, random)
     yield from _outliers(collection, random)
-    yield from _unbalanced(collection, random)
+    yield from _unbalanced(collection, n_large_person, random)
     yield from _small(collection, n_draws, random)
     yield from _copies(collection, random)
     yield from _alone(collection, n_draws, random)
@@ -168,9 +171,11 @@ def _outliers(collection: FaceCollection, random: np.random.Generator) -> Iterat
         yield Case.of("outliers", name, _described(collection, changed))
 
 
-def _unbalanced(collection: FaceCollection, random: np.random.Generator) -> Iterator[Case]:
-    singles = collection.subset(changes.one_each(collection.labels, random)[:_N_LARGE_PERSON])
-    person = changes.made_up_person(collection.features, _N_LARGE_PERSON, random)
+def _unbalanced(
+    collection: FaceCollection, n_large: int, random: np.random.Generator
+) -> Iterator[Case]:
+    singles = collection.subset(changes.one_each(collection.labels, random)[:n_large])
+    person = changes.made_up_person(collection.features, n_large, random)
     together = _joined(singles, person, as_one=True)
     name = f"a made-up person of {len(person):,} faces beside {singles.n_faces:,} of one"
     yield Case.of("unbalanced sizes", name, together)

@@ -7,16 +7,16 @@ needs no labels and still does better has gained something that thresholds canno
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from facelink.links import Links
 from facelink.merging.threshold import merge_threshold
-from facelink.metrics import bcubed_scores, pairwise_scores
+from facelink.metrics import group_ids
 
-_N_THRESHOLDS = 200
-"""Thresholds compared: neighbouring ones differ by at most a 200th of all merges."""
+_NOT_SCORED = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,41 +43,117 @@ class BestThreshold:
 def best_threshold(
     links: Links, labels_true: NDArray[np.int64], n_scored: int | None = None
 ) -> BestThreshold:
-    """Cut links at the threshold that suits the true labels best.
+    """Cut links at the threshold that suits the true labels best, of all that there are.
 
-    Only the links that join two components while the threshold falls change the
-    result: a maximum spanning forest. The thresholds compared are spread evenly over
-    these at most N − 1 links, so that they are dense wherever merges happen, and
-    cosines of any embedder, centred or not, are searched equally finely.
+    While the threshold falls, only the links that join two components change the
+    result: a maximum spanning forest. Both F are carried along from one of these at
+    most N − 1 links to the next, so that no threshold is left out, for embedders whose
+    cosines are spread widely or hardly at all.
 
     Parameters
     ----------
     links : Links
         Judged pairs of N instances.
     labels_true : int64 (N,)
-        True identities.
+        True identities; −1 is one of its own.
     n_scored : int, optional
         Only the first so many instances are scored; by default all.
 
     Returns
     -------
     BestThreshold
-        Of thresholds that are equally good, the lowest.
+        Of thresholds that are equally good, the highest. Time N log² N.
     """
     forest = spanning_forest(links)
-    values = np.sort(forest.likelihoods)
-    places = np.linspace(0, len(values) - 1, min(len(values), _N_THRESHOLDS)).round()
-    thresholds = np.unique(np.append(values[places.astype(np.int64)], np.float32(1)))
-    scored = slice(n_scored)
-    found = [merge_threshold(forest, float(threshold)).labels for threshold in thresholds]
-    pairwise = np.array(
-        [pairwise_scores(labels_true[scored], each[scored]).fscore for each in found]
-    )
-    bcubed = np.array([bcubed_scores(labels_true[scored], each[scored]).fscore for each in found])
-    best = int(np.argmax(pairwise + bcubed))
+    order = np.argsort(-forest.likelihoods, kind="stable")
+    values = forest.likelihoods[order]
+    identities = group_ids(labels_true, "labels_true")
+    if n_scored is not None:
+        identities[n_scored:] = _NOT_SCORED
+    pairwise, bcubed = _scores_while_falling(forest.pairs[order], identities)
+    is_last = np.append(values[:-1] != values[1:], [True] * min(1, len(values)))
+    cuts = np.append(not (len(values) and values[0] == 1), is_last)  # nothing is above 1
+    thresholds = np.append(np.float32(1), values)[cuts]
+    pairwise, bcubed = pairwise[cuts], bcubed[cuts]
+    best = float(thresholds[np.argmax(pairwise + bcubed)])
     return BestThreshold(
-        float(thresholds[best]), found[best], float(pairwise.max()), float(bcubed.max())
+        best,
+        merge_threshold(forest, best).labels,
+        float(pairwise.max()),
+        float(bcubed.max()),
     )
+
+
+@njit(cache=True)
+def _scores_while_falling(
+    pairs: NDArray[np.int32], identities: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pairwise F and BCubed F without links, then after each pair of a forest is joined.
+
+    Of the cells (identity, cluster) only the counts are kept. When two clusters join, the
+    members of the one with fewer move one by one, each an O(1) change of all sums.
+    """
+    n_instances = len(identities)
+    roots = np.arange(n_instances)
+    next_member = np.full(n_instances, -1)
+    last_member = np.arange(n_instances)
+    n_members = np.ones(n_instances, dtype=np.int64)
+    is_scored = identities != _NOT_SCORED
+    sizes = is_scored.astype(np.int64)  # of clusters, scored members only
+    squares = sizes.copy()  # of a cluster: sum of its squared counts of each identity
+    identity_sizes = np.zeros(n_instances, dtype=np.int64)
+    counts = {np.int64(-1): np.int64(0)}  # of the cell: cluster · N + identity
+    for instance in range(n_instances):
+        if is_scored[instance]:
+            identity_sizes[identities[instance]] += 1
+            counts[instance * n_instances + identities[instance]] = np.int64(1)
+    n = sizes.sum()
+    together = right = np.int64(0)
+    of_one_person = (identity_sizes * (identity_sizes - 1)).sum() // 2
+    precision_sum, recall_sum = float(n), 0.0
+    for instance in range(n_instances):
+        if is_scored[instance]:
+            recall_sum += 1 / identity_sizes[identities[instance]]
+    pairwise, bcubed = np.empty(len(pairs) + 1), np.empty(len(pairs) + 1)
+    for step in range(len(pairs) + 1):
+        if step > 0:
+            larger, smaller = roots[pairs[step - 1, 0]], roots[pairs[step - 1, 1]]
+            if n_members[larger] < n_members[smaller]:
+                larger, smaller = smaller, larger
+            together += sizes[larger] * sizes[smaller]
+            precision_sum -= squares[larger] / max(1, sizes[larger])
+            precision_sum -= squares[smaller] / max(1, sizes[smaller])
+            squares[larger] += squares[smaller]
+            member = smaller
+            while member >= 0:
+                if is_scored[member]:
+                    identity = identities[member]
+                    here = larger * n_instances + identity
+                    there = smaller * n_instances + identity
+                    gained = counts.get(here, np.int64(0)) - (counts[there] - 1)
+                    counts[here] = counts.get(here, np.int64(0)) + 1
+                    counts[there] -= 1
+                    right += gained
+                    squares[larger] += 2 * gained
+                    recall_sum += 2 * gained / identity_sizes[identity]
+                roots[member] = larger
+                member = next_member[member]
+            next_member[last_member[larger]] = smaller
+            last_member[larger] = last_member[smaller]
+            n_members[larger] += n_members[smaller]
+            sizes[larger] += sizes[smaller]
+            precision_sum += squares[larger] / max(1, sizes[larger])
+        pairwise[step] = _f_measure(
+            right / together if together else 1.0, right / of_one_person if of_one_person else 1.0
+        )
+        bcubed[step] = _f_measure(precision_sum / n, recall_sum / n)
+    return pairwise, bcubed
+
+
+@njit(cache=True)
+def _f_measure(precision: float, recall: float) -> float:
+    total = precision + recall
+    return 2 * precision * recall / total if total > 0 else 0.0
 
 
 def spanning_forest(links: Links) -> Links:

@@ -48,6 +48,8 @@ class RobustnessSettings:
         Cosine in [−1, 1] at which links are cut in every case, chosen on other faces.
     n_draws
         Draws of small sets, and people who are grouped alone, at each size.
+    n_large_person
+        Faces of the made-up person who stands beside people of one face.
     max_faces
         Of a larger collection random whole people are taken, about so many faces.
     seed
@@ -56,19 +58,16 @@ class RobustnessSettings:
 
     fixed_cosine: float | None = None
     n_draws: int = 5
+    n_large_person: int = 3_000
     max_faces: int = 20_000
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.fixed_cosine is not None and not -1 <= self.fixed_cosine <= 1:
             raise InputError(f"fixed_cosine={self.fixed_cosine}; a cosine lies in [−1, 1].")
-        if self.max_faces < 1:
-            raise InputError(f"max_faces={self.max_faces}; take at least 1.")
-        if self.n_draws < 1 or self.seed < 0:
-            raise InputError(
-                f"n_draws={self.n_draws}, seed={self.seed}; give at least one draw and a seed of "
-                "at least 0."
-            )
+        for name, least in (("n_draws", 1), ("n_large_person", 1), ("max_faces", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}; give at least {least}.")
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,11 @@ def measure_robustness(
     study = _Study({FACELINK: ContextGCN.pretrained(), **(models or {})}, settings.fixed_cosine)
     results: list[CaseResult] = []
     for case in robustness_cases(
-        collection, strangers, n_draws=settings.n_draws, seed=settings.seed
+        collection,
+        strangers,
+        n_draws=settings.n_draws,
+        n_large_person=settings.n_large_person,
+        seed=settings.seed,
     ):
         if not results:
             study.result(_warm_up(case))
