@@ -19,8 +19,8 @@ from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
+from facelink.benchmark.scored import link_average_precision, percent
 from facelink.features import load_features
 from facelink.labels import check_labels, load_labels
 from facelink.link_prediction import similarity_links
@@ -82,15 +82,15 @@ def row(name: str, shown: str, people: People, links: Links, threshold: float) -
     """One line of the table."""
     plain = people.scores(links, threshold, "threshold")
     capped = people.scores(links, threshold, "bfs")
-    precision = link_precision(people, links)
     shares = (plain.bcubed.fscore, plain.pairwise.fscore, plain.nmi_arithmetic)
-    capped_shares = (capped.bcubed.fscore, capped.pairwise.fscore, precision)
+    capped_shares = (capped.bcubed.fscore, capped.pairwise.fscore)
     cells = (
         name,
         shown,
-        *(f"{100 * share:.2f}" for share in shares),
+        *map(percent, shares),
         f"{plain.n_clusters:,}",
-        *(f"{100 * share:.2f}" for share in capped_shares),
+        *map(percent, capped_shares),
+        percent(link_average_precision(links, people.labels)),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -103,18 +103,12 @@ def row_by_likelihood(name: str, people: People, links: Links) -> str:
     cells = (
         name,
         "none",
-        *(f"{100 * share:.2f}" for share in shares),
+        *map(percent, shares),
         f"{scores.n_clusters:,}",
         *("–", "–"),
-        f"{100 * link_precision(people, links):.2f}",
+        percent(link_average_precision(links, people.labels)),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def link_precision(people: People, links: Links) -> float:
-    """Average precision of the links' likelihoods."""
-    is_linked = people.labels[links.pairs[:, 0]] == people.labels[links.pairs[:, 1]]
-    return float(average_precision_score(is_linked, links.likelihoods))
 
 
 def main(args: Sequence[str] | None = None) -> None:

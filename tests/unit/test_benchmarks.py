@@ -334,44 +334,23 @@ class TestRealData:
         assert "in pairs" in capsys.readouterr().err
 
 
-class TestRobustness:
-    def test_the_table_has_a_row_for_each_change(self, tmp_path, capsys):
-        for seed, name in enumerate(("test", "strangers")):
-            features, labels = clustered_features(30, 4, 32, seed=seed)
-            np.save(tmp_path / f"{name}.npy", features)
-            np.save(tmp_path / f"{name}-people.npy", labels)
-        files = {
-            name: [str(tmp_path / f"{name}.npy"), str(tmp_path / f"{name}-people.npy")]
-            for name in ("test", "strangers")
-        }
-        robustness.main(["--test", *files["test"], "--strangers", *files["strangers"]])
-        header, _, *rows, _, flips = capsys.readouterr().out.splitlines()
-        assert len({line.count("|") for line in (header, *rows)}) == 1
-        assert len(rows) == 10
-        assert "pairs together change" in flips
-
-    def test_only_pairs_that_change_count_as_flipped(self):
-        before = np.array([0, 0, 0, 1])
-        assert robustness.flipped_share(before, before) == 0
-        # pairs 01, 02, 12 before; 01, 23 after: one of four stays
-        assert robustness.flipped_share(before, np.array([0, 0, 1, 1])) == pytest.approx(3 / 4)
-
-    def test_whole_people_are_drawn(self):
-        labels = np.repeat(np.arange(20), 5)
-        chosen = robustness.some_people(labels, 23, np.random.default_rng(0))
-        assert len(chosen) == 25
-        assert (np.bincount(labels[chosen], minlength=20) % 5 == 0).all()
-
-    def test_strangers_are_of_different_people(self):
-        labels = np.repeat(np.arange(7), 3)
-        drawn = robustness.one_each(labels, np.random.default_rng(0))
-        assert sorted(labels[drawn]) == list(range(7))
-
-    def test_an_uncentred_embedder_has_a_long_mean(self):
-        features, _ = clustered_features(50, 4, 64)
-        moved = robustness.uncentred(features, np.random.default_rng(0))
-        assert np.linalg.norm(moved.mean(axis=0)) > 0.85
-        np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, rtol=1e-5)
+def test_robustness_prints_a_summary_and_a_table_of_each_family(tmp_path, capsys):
+    for seed, name in enumerate(("test", "strangers")):
+        features, labels = clustered_features(30, 4, 32, seed=seed)
+        np.save(tmp_path / f"{name}.npy", features)
+        np.save(tmp_path / f"{name}-people.npy", labels)
+    files = {
+        name: [str(tmp_path / f"{name}.npy"), str(tmp_path / f"{name}-people.npy")]
+        for name in ("test", "strangers")
+    }
+    few = ["--draws", "1", "--large-person", "9", "--out", str(tmp_path / "record.json")]
+    robustness.main(["--test", *files["test"], "--strangers", *files["strangers"], *few])
+    lines = capsys.readouterr().out.splitlines()
+    captions = [line.strip("*") for line in lines if line.startswith("**")]
+    assert captions[:2] == ["test, changed; strangers: strangers", "test: fewer faces"]
+    assert len(captions) == 10
+    stored = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert stored["collection"] == "test"
 
 
 def test_every_stage_of_the_default_path_is_timed(tmp_path, capsys):
