@@ -66,15 +66,13 @@ def best_threshold(
     """
     forest = spanning_forest(links)
     order = np.argsort(-forest.likelihoods, kind="stable")
-    values = forest.likelihoods[order]
+    heights = np.append(np.float32(1), forest.likelihoods[order])
     identities = group_ids(labels_true, "labels_true")
     if n_scored is not None:
         identities[n_scored:] = _NOT_SCORED
     pairwise, bcubed = _scores_while_falling(forest.pairs[order], identities)
-    is_last = np.append(values[:-1] != values[1:], [True] * min(1, len(values)))
-    cuts = np.append(not (len(values) and values[0] == 1), is_last)  # nothing is above 1
-    thresholds = np.append(np.float32(1), values)[cuts]
-    pairwise, bcubed = pairwise[cuts], bcubed[cuts]
+    is_cut = np.append(heights[:-1] != heights[1:], True)  # equal links are cut together
+    thresholds, pairwise, bcubed = heights[is_cut], pairwise[is_cut], bcubed[is_cut]
     best = float(thresholds[np.argmax(pairwise + bcubed)])
     return BestThreshold(
         best,
