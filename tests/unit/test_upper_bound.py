@@ -5,7 +5,7 @@ import pytest
 
 from facelink.errors import InputError
 from facelink.metrics import clustering_scores
-from facelink.upper_bound import upper_bound_by_k
+from facelink.upper_bound import default_ks, upper_bound_by_k
 from tests.helpers import graph_from_lists, neighbor_lists, random_graph
 from tests.reference import merging as reference
 
@@ -29,6 +29,12 @@ class TestByHand:
 
     def test_order_of_ks_is_kept(self):
         assert [bound.k for bound in upper_bound_by_k(GRAPH, LABELS, [3, 1])] == [3, 1]
+
+    @pytest.mark.parametrize(
+        ("n_instances", "ks"), [(2, (1,)), (6, (5,)), (41, (5, 10, 20, 40)), (40, (5, 10, 20))]
+    )
+    def test_by_default_as_many_as_there_are_others(self, n_instances, ks):
+        assert default_ks(n_instances) == ks
 
     def test_no_ks(self):
         assert upper_bound_by_k(GRAPH, LABELS, []) == []

@@ -21,6 +21,10 @@ FACES = FaceCollection("faces", *clustered_features(40, 6, D))
 SETTINGS = RobustnessSettings(fixed_cosine=0.6, n_draws=2, n_large_person=60)
 
 
+ROUNDING = 1e-9
+"""Sums carried along from threshold to threshold differ so little from those made anew."""
+
+
 @pytest.fixture(scope="module")
 def measured():
     seen = []
@@ -50,9 +54,9 @@ def test_the_threshold_chosen_on_the_labels_is_no_worse_than_the_fixed_one(measu
     for result in measured.results:
         found = methods(result)
         best, fixed = found[BEST_COSINE], found["cosine > 0.6"]
-        assert both(best) >= both(fixed) - 1e-9, result.name
-        assert best.best_bcubed_f >= best.scores.bcubed.fscore
-        assert best.best_pairwise_f >= best.scores.pairwise.fscore
+        assert both(best) >= both(fixed) - ROUNDING, result.name
+        assert best.best_bcubed_f >= best.scores.bcubed.fscore - ROUNDING
+        assert best.best_pairwise_f >= best.scores.pairwise.fscore - ROUNDING
 
 
 def test_only_cases_with_others_tell_how_many_were_taken_in(measured):
