@@ -336,7 +336,7 @@ class TestRealData:
 
 def test_robustness_prints_a_summary_and_a_table_of_each_family(tmp_path, capsys):
     for seed, name in enumerate(("test", "strangers")):
-        features, labels = clustered_features(30, 4, 32, seed=seed)
+        features, labels = clustered_features(30, 5, 32, seed=seed)
         np.save(tmp_path / f"{name}.npy", features)
         np.save(tmp_path / f"{name}-people.npy", labels)
     files = {
