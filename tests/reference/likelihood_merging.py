@@ -98,8 +98,10 @@ def attach(n_instances, pairs, likelihoods, n_neighbors, clusters, cannot=()):
                 if n_links == 0 or (len(larger), n_leaving(larger, links), -min(larger)) <= place:
                     continue
                 odds = n_links / (leaving - n_links + 2)
-                odds_of_anyone = len(larger) / (n_instances - len(group) - len(larger) + 1)
-                majority = min(max(log(odds) - max(0.0, log(odds_of_anyone)), 0.0), 4.0)
+                by_chance = leaving * len(larger) / (n_instances - len(group))
+                odds_by_chance = by_chance / (leaving - by_chance + 2)
+                majority = log(odds) - (log(odds_by_chance) if odds_by_chance > 1 else 0.0)
+                majority = min(max(majority, 0.0), 4.0)
                 mean = mean_evidence(group, larger, links, blocked, n_neighbors)
                 evidence = mean + 1.5 * majority
                 judged = (evidence, -min(larger), larger)

@@ -101,13 +101,14 @@ def _majority_log_odds(
 ) -> NDArray[np.float64]:
     """Log-odds that a link leads to one group rather than elsewhere, at least 0.
 
-    Where the group holds most of the others anyway, its odds among them are
-    deducted: in a collection of two people, all links that leave one lead to
-    the other.
+    Where the group holds most of the others anyway, the odds that as many links
+    would have if they led to the others by chance are deducted: in a collection
+    of two people, all links that leave one lead to the other.
     """
+    by_chance = n_leaving * (size / n_others)
     odds = n_links / (n_leaving - n_links + IMAGINED_LINKS)
-    odds_of_anyone = size / (n_others - size + 1)
-    log_odds: NDArray[np.float64] = np.log(odds) - np.maximum(0, np.log(odds_of_anyone))
+    odds_by_chance = by_chance / (n_leaving - by_chance + IMAGINED_LINKS)
+    log_odds: NDArray[np.float64] = np.log(odds) - np.log(np.maximum(1, odds_by_chance))
     return np.clip(log_odds, 0, MAX_LOG_ODDS)
 
 

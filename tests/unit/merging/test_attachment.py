@@ -40,6 +40,13 @@ class TestMajority:
         labels = np.repeat([0, 1], [N_MATES, 1])
         assert attached(links, labels) == labels.tolist()
 
+    def test_two_people_who_are_alone_stay_two(self):
+        """All links that leave one lead to the other, however many."""
+        pairs = [(a, b, 0.03) for a in range(N_MATES) for b in range(N_MATES, 2 * N_MATES)]
+        links = make_links(2 * N_MATES, *pairs)
+        labels = np.repeat([0, 1], N_MATES)
+        assert attached(links, labels) == labels.tolist()
+
     def test_labels_are_numbered_anew(self):
         links = make_links(27, *((0, mate, 0.45) for mate in range(1, N_MATES + 1)))
         labels = np.repeat([0, 1, 2, 3], [1, N_MATES, N_MATES, 2])
