@@ -7,6 +7,7 @@ from scipy.special import expit
 
 from facelink.context.features import ContextFeatures
 from facelink.context.impostors import ImpostorStatistics
+from facelink.context.small import LARGEST, SimilarityScale
 from facelink.errors import InputError
 from facelink.link_prediction import Progress
 from facelink.models.aggregators import SparseAdjacency
@@ -14,13 +15,12 @@ from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.graph import NeighborGraph
 from facelink.subgraphs import SubgraphBuilder
 
-_FEW = 10
-"""Of fewer instances than this nobody has a context; similarity alone has to tell."""
+_SIZES, _SIMILARITY_SHARES = (20, 50), (1.0, 0.7)
+"""Faces of a collection, and the share of similarity alone in the log-odds there and, up to
+`LARGEST`, beyond; the rest is what the context says. In larger collections it decides alone."""
 
-_STRANGERS, _SURE = 0.2, 20.0
-"""A pair's cosine at which few instances are as likely one person as not, and how fast that
-changes: typical for centred face embedders, whose strangers stay below 0.2 and whose genuine pairs
-rarely fall below 0.3."""
+_LEAST_LIKELIHOOD = 1e-4
+"""Likelihoods are cut here and at 1 less this before they are mixed."""
 
 _NODES_PER_BATCH = 32_768
 """Nodes judged at a time: about 6 MB of features and 8 MB for each layer of width 64."""
@@ -89,7 +89,24 @@ def predict_context_likelihoods(
         likelihoods[start : start + len(pivots)][is_present] = torch.sigmoid(log_odds).cpu().numpy()
         if progress is not None:
             progress(len(pivots))
-    if n < _FEW:
-        by_similarity = expit(_SURE * (graph.similarities[:, :k] - _STRANGERS))
-        likelihoods = np.minimum(likelihoods, by_similarity.astype(np.float32))
-    return likelihoods
+    if n > LARGEST:
+        return likelihoods
+    scale = SimilarityScale.of(features)
+    share = 1.0 if scale.is_one_person else float(np.interp(n, _SIZES, _SIMILARITY_SHARES))
+    return _mixed(likelihoods, scale.likelihoods(graph.similarities[:, :k]), share)
+
+
+def _mixed(
+    likelihoods: NDArray[np.float32], others: NDArray[np.float32], share: float
+) -> NDArray[np.float32]:
+    """Likelihoods with this share of the others' log-odds; NaN where there are none."""
+    log_odds = (1 - share) * _log_odds(likelihoods) + share * _log_odds(others)
+    mixed: NDArray[np.float32] = np.where(np.isnan(likelihoods), np.nan, expit(log_odds))
+    return mixed.astype(np.float32)
+
+
+def _log_odds(likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log-odds of likelihoods, those of 0 and 1 as of the nearest that merging tells apart."""
+    clipped = np.clip(likelihoods.astype(np.float64), _LEAST_LIKELIHOOD, 1 - _LEAST_LIKELIHOOD)
+    odds: NDArray[np.float64] = np.log(clipped / (1 - clipped))
+    return odds
