@@ -206,7 +206,7 @@ class TestDefaultPath:
 
     @pytest.mark.parametrize("n_faces", [20, 200])
     def test_strangers_stay_alone(self, n_faces):
-        """But for the two of 200 whose cosine of 0.54 is a chance of one in some hundred thousand."""
+        """But for two of 200 in 64 dimensions, whose cosine is 0.54, the highest of 19,900."""
         strangers = np.random.default_rng(0).standard_normal((n_faces, 64))
         assert len(set(LinkageClustering().fit_predict(strangers))) >= n_faces - 1
 
