@@ -53,7 +53,7 @@ def escaped(text: str) -> str:
 
 
 def _escape_list_mark(mark: re.Match[str]) -> str:
-    """A mark with a backslash before its last character: ``1\\.`` or ``\\-``."""
+    """Escape the mark's last character, which makes it plain text."""
     return f"{mark[1]}{mark[2][:-1]}\\{mark[2][-1]}"
 
 
