@@ -40,23 +40,22 @@ def label_points(
         One for each point.
     """
     renderer = axes.figure.canvas.get_renderer()
-    frame = axes.get_window_extent(renderer)
+    frame = axes.get_window_extent(renderer).extents
     points = axes.transData.transform(np.column_stack([x, y]))
     radius = _GAP / 2 * axes.figure.dpi / 72
     taken = [(px - radius, py - radius, px + radius, py + radius) for px, py in points]
-    for position, name in enumerate(names):
-        best, best_cost, best_box = None, np.inf, None
-        for rank, (distance, place) in enumerate((d, p) for d in _DISTANCES for p in _PLACES):
-            text = _write(axes, (x[position], y[position]), name, distance, place)
+    places = [(distance, place) for distance in _DISTANCES for place in _PLACES]
+    for point, name in zip(zip(x, y, strict=True), names, strict=True):
+        costs, boxes = [], []
+        for rank, place in enumerate(places):
+            text = _write(axes, point, name, *place)
             box = text.get_window_extent(renderer).extents
-            cost = _overlap(box, taken) + _outside(box, frame.extents) + rank
-            if cost < best_cost:
-                if best is not None:
-                    best.remove()
-                best, best_cost, best_box = text, cost, box
-            else:
-                text.remove()
-        taken.append(tuple(best_box))
+            text.remove()
+            boxes.append(tuple(box))
+            costs.append(_overlap(box, taken) + _outside(box, frame) + rank)
+        best = int(np.argmin(costs))
+        _write(axes, point, name, *places[best])
+        taken.append(boxes[best])
 
 
 def _write(

@@ -53,7 +53,7 @@ def toy_figure(example: ToyExample) -> Figure:
     caption = (
         "Values of a neighbourhood's faces at the input and after each graph convolution, by steps "
         "of training. Blue: the pivot's person; orange: others. Large: direct neighbours of the "
-        "pivot; small: their neighbours. In the corner, the share of direct neighbours that a "
+        "pivot; small: their neighbours. Above each panel, the share of direct neighbours that a "
         "straight line puts on the right side."
     )
 
@@ -100,10 +100,7 @@ def _draw_panel(axes: Any, panel: ToyPanel, example: ToyExample) -> None:
             )
     axes.margins(0.12)
     axes.tick_params(labelbottom=False, labelleft=False, length=0)
-    axes.text(
-        0.97, 0.96, f"{100 * panel.accuracy:.0f} %", transform=axes.transAxes, ha="right", va="top",
-        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5},
-    )  # fmt: skip
+    axes.set_title(f"{100 * panel.accuracy:.0f} %", loc="right")
 
 
 def _dot(axes: Any, color: str, label: str, size: float = 6) -> Any:

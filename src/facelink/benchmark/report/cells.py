@@ -2,7 +2,7 @@
 
 import re
 
-from facelink.benchmark.document import Document, Table
+from facelink.benchmark.document import Document, Figure, Table
 from facelink.errors import InputError
 
 _NUMBER = re.compile(
@@ -38,7 +38,8 @@ def check_document(document: Document) -> None:
     """
     seen: set[str] = set()
     for section in document.sections:
-        for part in (*section.tables, *section.figures):
+        parts: tuple[Table | Figure, ...] = (*section.tables, *section.figures)
+        for part in parts:
             check_name(part.name, f"section {section.title!r}")
             if part.name.lower() in seen:
                 raise InputError(

@@ -69,7 +69,7 @@ def _contents(sections: tuple[Section, ...]) -> str:
         return ""
     items = []
     for number, section in enumerate(sections, start=1):
-        parts = (*section.tables, *section.figures)
+        parts: tuple[Table | Figure, ...] = (*section.tables, *section.figures)
         inner = "".join(
             f'<li><a href="#{part.name}">{escape(_brief(part.caption))}</a></li>\n'
             for part in (parts if len(parts) > 1 else ())
