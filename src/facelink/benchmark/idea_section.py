@@ -123,8 +123,8 @@ def _text(name: str, example: IdeaExample) -> str:
         f"This neighbourhood was picked to show the idea. In {example.n_alike:,} of all "
         f"{example.n_pivots:,} neighbourhoods each method makes fewer mistakes than the one "
         "before; of those where the model makes fewest, it is the one in which the cosine both "
-        f"links most strangers and misses most links. On average, shared neighbours make {usual} mistakes than the cosine here: see the "
-        "table's last column."
+        "links most strangers and misses most links. On average, shared neighbours make "
+        f"{usual} mistakes than the cosine here: see the table's last column."
     )
 
 
