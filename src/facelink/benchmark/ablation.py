@@ -1,5 +1,6 @@
 """One thing changed at a time: what the rows of every ablation have in common."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -137,7 +138,7 @@ def ablation_tables(
         studies.setdefault(row.study, []).append(row)
     return tuple(
         Table(
-            name=f"{collection.name}-ablation-{'-'.join(study.lower().split())}",
+            name=f"{collection.name}-ablation-{'-'.join(re.findall('[a-z0-9]+', study.lower()))}",
             caption=f"{study}, on {collection.name} ({collection.n_faces:,} faces)",
             columns=("variant", "threshold", "link AP", *METRIC_COLUMNS),
             rows=_rows(of_study),

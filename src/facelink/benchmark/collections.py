@@ -35,10 +35,14 @@ class FaceCollection:
         return len(self.labels)
 
     @classmethod
-    def load(cls, features: Path, labels: Path, name: str | None = None) -> Self:
+    def load(
+        cls, features: Path, labels: Path, name: str | None = None, *, dim: int | None = None
+    ) -> Self:
         """Read the two files; `InputError` names what does not fit."""
         people = load_labels(labels)
-        rows = load_features(features, n_instances=len(people))
+        is_width_unknown = features.suffix.lower() == ".bin" and dim is None
+        n_instances = len(people) if is_width_unknown else None
+        rows = load_features(features, dim=dim, n_instances=n_instances)
         check_labels(people, len(rows), str(labels))
         return cls(name or features.name.removesuffix(features.suffix), rows, people)
 

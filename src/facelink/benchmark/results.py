@@ -160,7 +160,11 @@ class ComparisonRecord:
 
     def save(self, path: Path | str) -> None:
         """Write the record as JSON; `OutputError` if that fails."""
-        write_json(path, {"format": _FORMAT, "version": _VERSION, **asdict(self)})
+        write_json(path, self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, as `save` writes it."""
+        return {"format": _FORMAT, "version": _VERSION, **asdict(self)}
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -172,7 +176,7 @@ class ComparisonRecord:
                 raise ValueError("another format or version")
             values["collections"] = tuple(CollectionFacts(**one) for one in values["collections"])
             values["results"] = tuple(map(_result, values["results"]))
-            values["grids"] = tuple(map(_grid, values["grids"]))
+            values["grids"] = tuple(map(grid_run, values["grids"]))
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -195,7 +199,8 @@ def _result(stored: dict[str, Any]) -> MethodResult:
     return MethodResult(**{**stored, "scores": _scores(stored["scores"])})
 
 
-def _grid(stored: dict[str, Any]) -> GridRun:
+def grid_run(stored: dict[str, Any]) -> GridRun:
+    """Return the run that `dataclasses.asdict` was stored of."""
     points = tuple(
         GridPoint(**{**point, "scores": _scores(point["scores"])}) for point in stored["points"]
     )

@@ -8,7 +8,7 @@ import torch
 import typer
 
 from facelink import __version__
-from facelink.cli import context_training, evaluation, grouping, samples, training
+from facelink.cli import benchmark, context_training, evaluation, grouping, samples, training
 from facelink.cli.options import VariadicCommand
 from facelink.cli.output import note
 from facelink.errors import FacelinkError
@@ -30,6 +30,7 @@ for _command in (
     grouping.merge,
     evaluation.evaluate,
     evaluation.upper_bound,
+    benchmark.benchmark,
     samples.synth,
     training.import_checkpoint,
     samples.demo,

@@ -14,7 +14,7 @@ from facelink.models.device import Precision
 SearchMethod = Literal["auto", "exact", "ivf", "hnsw"]
 """The methods of `find_neighbors`, for the help and for messages."""
 
-_PAIRS = ("--val",)
+_PAIRS = ("--val", "--train", "--strangers")
 """Options that take two values at a time; other lists take as many numbers as follow them."""
 
 

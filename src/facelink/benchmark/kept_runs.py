@@ -1,0 +1,66 @@
+"""Finished runs of a comparison on disk, so that one that was cut off goes on."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from facelink.benchmark.collections import FaceCollection
+from facelink.benchmark.comparison import ComparisonSettings
+from facelink.benchmark.results import GridRun, grid_run
+from facelink.errors import InputError
+from facelink.files import write_json
+
+
+class KeptRuns:
+    """A folder with a file for each finished run of these collections and settings.
+
+    Parameters
+    ----------
+    folder
+        Made at the first run that is kept.
+    collections
+        Test and tuning collections. Runs of other faces, labels or settings
+        under the same names are not found.
+    settings
+        Of the comparison.
+    """
+
+    def __init__(
+        self, folder: Path, collections: list[FaceCollection], settings: ComparisonSettings
+    ) -> None:
+        self.folder = folder
+        self._fingerprints = {one.name: _fingerprint(one, settings) for one in collections}
+
+    def keep(self, run: GridRun) -> None:
+        """Write a run; `OutputError` if that fails."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._path(run.collection, run.method), asdict(run))
+
+    def load(self, methods: list[str]) -> list[GridRun]:
+        """Read the runs of these methods that are there; `InputError` if a file is not one."""
+        paths = [self._path(name, method) for name in self._fingerprints for method in methods]
+        return [_read(path) for path in paths if path.exists()]
+
+    def _path(self, collection: str, method: str) -> Path:
+        # What is held out of a test collection follows from it, and so does its fingerprint.
+        whole = collection.removesuffix(" (held-out people)")
+        held_out = "-held-out" if whole != collection else ""
+        return self.folder / f"{self._fingerprints[whole]}{held_out}-{method}.json"
+
+
+def _fingerprint(collection: FaceCollection, settings: ComparisonSettings) -> str:
+    digest = hashlib.sha256(f"{settings.time_limit} {settings.seed}".encode())
+    for part in (collection.features, collection.labels):
+        digest.update(str(part.shape).encode())
+        digest.update(part.tobytes())
+    return f"{collection.name}-{digest.hexdigest()[:12]}"
+
+
+def _read(path: Path) -> GridRun:
+    try:
+        return grid_run(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a kept run ({error}); remove it, and the method runs again."
+        ) from error
