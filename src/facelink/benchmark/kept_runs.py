@@ -50,7 +50,7 @@ class KeptRuns:
 
 
 def _fingerprint(collection: FaceCollection, settings: ComparisonSettings) -> str:
-    digest = hashlib.sha256(f"{settings.time_limit} {settings.seed}".encode())
+    digest = hashlib.sha256(f"{settings.time_limit:g} {settings.seed}".encode())
     for part in (collection.features, collection.labels):
         digest.update(str(part.shape).encode())
         digest.update(part.tobytes())

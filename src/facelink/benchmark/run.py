@@ -1,7 +1,7 @@
 """The whole benchmark: labelled faces in, a report's document and records out."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,8 @@ def run_benchmark(
         section for part in PARTS if part in settings.parts for section in _SECTIONS[part](run)
     ]
     document = Document(f"facelink benchmark: {inputs.test.name}", _facts(run), tuple(sections))
+    tables = (table for section in sections for table in section.tables)
+    run.records["tables"] = [asdict(table) for table in tables]
     return Benchmark(document, run.records)
 
 
