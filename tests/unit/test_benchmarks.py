@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import compare, default_path, links, real_data, robustness, stages, training_step
+from benchmarks import (
+    compare,
+    default_path,
+    large,
+    links,
+    real_data,
+    robustness,
+    stages,
+    training_step,
+)
 from benchmarks.gemm import needed_operations
 from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
@@ -363,3 +372,16 @@ def test_every_stage_of_the_default_path_is_timed(tmp_path, capsys):
         "| context features and network",
     ]
     assert rows[3].startswith("| merging ")
+
+
+class TestLarge:
+    def test_stages_scores_and_record(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(large, "_WARM_UP_FACES", 300)
+        monkeypatch.setattr(large, "_K", 20)
+        out = tmp_path / "large.json"
+        large.main(["--faces", "400", "--features", "32", "--out", str(out)])
+        record = json.loads(out.read_text())
+        assert [row["stage"] for row in record["stages"]] == ["neighbours", "links", "merging"]
+        assert record["n_faces"] == 400
+        assert record["scores"]["n_instances"] == 400
+        assert "400 faces:" in capsys.readouterr().out
