@@ -52,6 +52,11 @@ _STYLE: dict[str, Any] = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
+def check_drawing() -> None:
+    """Raise `InputError` unless figures can be drawn: before work whose results are to be drawn."""
+    _matplotlib()
+
+
 def draw(
     name: str, caption: str, size: tuple[float, float], paint: Callable[[Any], None]
 ) -> Figure:

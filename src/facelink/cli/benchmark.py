@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facelink.benchmark.collections import FaceCollection
+from facelink.benchmark.drawing import check_drawing
 from facelink.benchmark.report.write import check_report_folder, write_report
 from facelink.benchmark.run import (
     BUDGETS,
@@ -103,6 +104,7 @@ def benchmark(
         seed=seed,
     )
     check_report_folder(out)
+    check_drawing()
     distractors = [_collection(*pair) for pair in paired(strangers or [], "--strangers")]
     inputs = BenchmarkInputs(
         _collection(features, labels, dim),

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,11 @@ def test_a_folder_with_something_else(refused, files, tmp_path):
 )
 def test_collections_are_called_by_their_files(path, name):
     assert collection_name(Path(path)) == name
+
+
+def test_what_draws_is_missing_before_work_starts(refused, files, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = refused("benchmark", *files[0], "--out", tmp_path / "report")
+    assert "drawing needs matplotlib" in message
+    assert "pip install 'facelink[plots]'" in message
+    assert not (tmp_path / "report").exists()
