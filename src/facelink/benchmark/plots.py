@@ -18,6 +18,7 @@ _MAX_CURVE_POINTS = 400
 """A curve of a million links is drawn with so many points, evenly along its length."""
 
 _SEVERAL = 8
+_LEAST_LACK = 0.01  # percent; that of a perfect grouping would be off the logarithmic axis
 """So many series have a legend within the plot; more of them get one beside it."""
 
 
@@ -219,9 +220,9 @@ def quality_by_time(
     fscores: Mapping[str, float],
     *,
     name: str = "quality-by-time",
-    caption: str = "BCubed F and seconds of each method; up and to the left is better. No method "
-    "is both faster and better than those on the line.",
-    quality_label: str = "BCubed F (%)",
+    caption: str = "What BCubed F lacks to 100 %, and seconds of each method; up and to the left "
+    "is better. No method is both faster and better than those on the line.",
+    quality_label: str = "100 − BCubed F (%)",
 ) -> Figure:
     """Draw what quality each method gives for its time.
 
@@ -234,7 +235,8 @@ def quality_by_time(
     name, caption
         Of the figure.
     quality_label
-        What stands on the upright axis.
+        What stands on the upright axis, which is logarithmic and turned over: what is left to
+        do tells good methods apart.
     """
     _check_any(seconds, "methods")
     if seconds.keys() != fscores.keys():
@@ -243,17 +245,20 @@ def quality_by_time(
         )
     names = list(seconds)
     x = np.array([seconds[each] for each in names], dtype=np.float64)
-    y = np.array([100 * fscores[each] for each in names], dtype=np.float64)
+    y = np.array([100 * (1 - fscores[each]) for each in names], dtype=np.float64)
     _check_times("the methods", x, y)
+    y = np.maximum(y, _LEAST_LACK)
 
     def paint(sheet: Any) -> None:
         axes = sheet.add_subplot()
-        front = _front(x, y)
+        front = _front(x, -y)
         axes.plot(x[front], y[front], color=GREY, linewidth=1.0, drawstyle="steps-post", zorder=1)
         color = [PALETTE[0] if each in front else PALETTE[1] for each in range(len(names))]
         axes.scatter(x, y, s=42, c=color, edgecolors="white", zorder=3)
-        axes.set(xscale="log", xlabel="seconds", ylabel=quality_label)
+        axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel=quality_label)
         axes.margins(0.12)
+        axes.invert_yaxis()
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         sheet.draw_without_rendering()
         label_points(axes, x, y, names)
