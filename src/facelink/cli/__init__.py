@@ -8,7 +8,15 @@ import torch
 import typer
 
 from facelink import __version__
-from facelink.cli import benchmark, context_training, evaluation, grouping, samples, training
+from facelink.cli import (
+    benchmark,
+    context_training,
+    evaluation,
+    grouping,
+    photos,
+    samples,
+    training,
+)
 from facelink.cli.options import VariadicCommand
 from facelink.cli.output import note
 from facelink.errors import FacelinkError
@@ -23,6 +31,7 @@ app = typer.Typer(
 
 for _command in (
     grouping.cluster,
+    photos.faces,
     training.train,
     context_training.train_context,
     grouping.neighbors,

@@ -1,0 +1,1 @@
+"""Photographs: from folders of image files to aligned, embedded and judged faces."""
