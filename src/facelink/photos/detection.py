@@ -17,6 +17,7 @@ cv2: Any = OptionalModule("cv2")
 _MAX_CANDIDATES = 5000
 _MAX_OVERLAP = 0.3
 _LEAST_SIDE = 8
+_LOADING = threading.Lock()  # the level of OpenCV's messages is the process's
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +134,22 @@ class YuNetDetector:
     def _network(self) -> Any:
         """Return the calling thread's own copy of the network."""
         if not hasattr(self._of_thread, "network"):
-            level = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-            try:
-                self._of_thread.network = cv2.FaceDetectorYN.create(
-                    str(self._model), "", (320, 320), self._min_score, _MAX_OVERLAP, _MAX_CANDIDATES
-                )
-            except cv2.error as error:
-                raise InputError(
-                    f"face detector {self._model}: OpenCV {cv2.__version__} cannot load it "
-                    f"({error}); download it again or update opencv-python-headless."
-                ) from error
-            finally:
-                cv2.utils.logging.setLogLevel(level)
+            with _LOADING:
+                self._of_thread.network = self._loaded()
         return self._of_thread.network
+
+    def _loaded(self) -> Any:
+        """Load the network, without OpenCV's notes on what its graph engine lacks."""
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            return cv2.FaceDetectorYN.create(
+                str(self._model), "", (320, 320), self._min_score, _MAX_OVERLAP, _MAX_CANDIDATES
+            )
+        except cv2.error as error:
+            raise InputError(
+                f"face detector {self._model}: OpenCV {cv2.__version__} cannot load it ({error}); "
+                "download it again or update opencv-python-headless."
+            ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
