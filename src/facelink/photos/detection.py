@@ -53,9 +53,10 @@ class Detections:
         Rows that are not finite, or whose landmarks all coincide, are dropped.
         """
         rows = rows.astype(np.float32, copy=False)
+        rows = rows[np.isfinite(rows).all(axis=1)]
         landmarks = rows[:, 4:14].reshape(-1, 5, 2)
-        is_usable = np.isfinite(rows).all(axis=1) & (np.ptp(landmarks, axis=1) > 0).any(axis=1)
-        rows, landmarks = rows[is_usable], landmarks[is_usable]
+        is_spread = (np.ptp(landmarks, axis=1) > 0).any(axis=1)
+        rows, landmarks = rows[is_spread], landmarks[is_spread]
         order = np.argsort(-rows[:, 14], kind="stable")
         return cls(rows[order, :4], landmarks[order], np.clip(rows[order, 14], 0, 1))
 

@@ -32,7 +32,7 @@ class TestRows:
 
 
 class TestYuNet:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def detector(self, models):
         return YuNetDetector(models / DETECTOR.name)
 
