@@ -88,7 +88,8 @@ class OpenVinoEmbedder:
     input_format : InputFormat
         What it takes.
     n_threads : int, optional
-        Faces embedded at a time. By default as many as there are processors.
+        Threads that may embed at a time without waiting; each call uses one. By default as
+        many as there are processors.
 
     Raises
     ------
@@ -137,11 +138,10 @@ class OpenVinoEmbedder:
         features = np.empty((len(crops), self._n_features), dtype=np.float32)
         if len(crops) == 0:
             return features
-        queue = self._queue()
-        queue.set_callback(lambda request, row: _store(request, features, row))
+        request = self._request()
         for row, crop in enumerate(crops):
-            queue.start_async({0: self._prepared(crop)}, row)
-        queue.wait_all()
+            request.infer([self._prepared(crop)])
+            features[row] = request.get_output_tensor(0).data.reshape(-1)
         return normalize_features(features, name=f"features by {self._name}")
 
     def _compile(self, path: Path) -> Any:
@@ -170,15 +170,11 @@ class OpenVinoEmbedder:
         values = (values - np.float32(self._format.mean)) / np.float32(self._format.scale)
         return np.ascontiguousarray(values)
 
-    def _queue(self) -> Any:
-        """Return the calling thread's own requests."""
-        if not hasattr(self._of_thread, "queue"):
-            self._of_thread.queue = openvino.AsyncInferQueue(self._compiled, self._n_threads)
-        return self._of_thread.queue
-
-
-def _store(request: Any, features: NDArray[np.float32], row: int) -> None:
-    features[row] = request.get_output_tensor(0).data.reshape(-1)
+    def _request(self) -> Any:
+        """Return the calling thread's own buffers for the network's values."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._compiled.create_infer_request()
+        return self._of_thread.request
 
 
 def reidentifier(folder: Path | None = None, n_threads: int | None = None) -> OpenVinoEmbedder:

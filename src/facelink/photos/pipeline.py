@@ -91,7 +91,7 @@ class FaceReader:
         models
             Folder of their files; by default the cache, filled at first use.
         n_threads
-            Faces embedded at a time; by default as many as there are processors.
+            Threads that embed at a time; by default as many as there are processors.
         """
         detector = YuNetDetector(model_file(DETECTOR, models))
         return cls(detector, reidentifier(models, n_threads))
