@@ -8,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from facelink.errors import InputError
 from facelink.features import normalize_features
+from facelink.growing import JudgedNeighbors, grow_judged
 from facelink.link_prediction import (
     CombineDirections,
     Progress,
@@ -19,7 +21,7 @@ from facelink.link_prediction import (
 )
 from facelink.linking import default_threshold, judge_links, subgraph_settings
 from facelink.links import Links
-from facelink.merging.confidence import membership_confidence
+from facelink.merging.confidence import NOT_CLUSTERED, membership_confidence
 from facelink.merging.constraints import Constraints
 from facelink.merging.likelihood import LikelihoodMergeResult
 from facelink.merging.membership import Membership, judge_membership
@@ -27,10 +29,20 @@ from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, mer
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
-from facelink.models.loading import CONTEXT, LinkModel, load_link_model
+from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
+from facelink.newcomers import place_newcomers
 from facelink.subgraphs import SubgraphSettings
+
+
+def _can_grow(clustering: "LinkageClustering") -> bool:
+    """Whether faces can be added: links of the context model, merged by likelihood."""
+    by_likelihood = clustering.merge == "likelihood" or (
+        clustering.merge == "auto" and clustering.threshold is None
+    )
+    is_context = not isinstance(clustering.model, LinkGCN) and clustering.model != COSINE
+    return by_likelihood and is_context
 
 
 class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -110,6 +122,8 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The labels with what merging tells about them, such as clusters that
         it could not cut below `max_cluster_size`, or the links as they were
         calibrated on this collection.
+    features_ : float32 (N, D)
+        The faces, L2-normalised, for those that come later.
     n_features_in_ : int
         Width D of the features.
 
@@ -192,6 +206,8 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         method = self._merge_method(model)
         merged = self._merged(links, model, method, self.must_link, self.cannot_link)
+        self._judged: JudgedNeighbors | None = None
+        self.features_ = features
         self.neighbor_graph_ = graph
         self.links_ = links
         self.merge_result_ = merged
@@ -205,6 +221,92 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def fit_predict(self, X: ArrayLike, y: object = None, **fit_params: Any) -> NDArray[np.int64]:
         """`fit`, then the labels, int64 (N,)."""
         return self.fit(X, y, **fit_params).labels_
+
+    @available_if(_can_grow)
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, *, progress: Progress | None = None
+    ) -> Self:
+        """Add faces: they join the groups there are or start new ones; no earlier label changes.
+
+        The first call is `fit`. Only the new faces and those whose neighbour
+        lists they enter are judged again, so that the cost of a face does not
+        grow with the number of people. Two earlier groups never merge, not
+        even two faces alone; an album (`facelink.album`) does that where the
+        user has not named them.
+
+        Parameters
+        ----------
+        X : float (M, D)
+            Features of the new faces.
+        y
+            Ignored.
+        progress
+            Called with the number of faces judged since the last call.
+
+        Raises
+        ------
+        AttributeError
+            With another model than ``"context"``, or other merging than by
+            likelihood: the method is not there.
+        InputError
+            If the model is a trained one of another kind than the context model.
+        """
+        if not hasattr(self, "labels_"):
+            return self.fit(X, y, progress=progress)
+        features, judged, merged = self._placed(X, progress)
+        self.features_, self._judged = features, judged
+        self.neighbor_graph_, self.links_ = judged.graph, judged.links(self.combine)
+        self.merge_result_, self.labels_ = merged, merged.labels
+        self.outlier_scores_ = merged.membership.outlier_score
+        self.runner_up_ = merged.membership.runner_up
+        self.probabilities_ = merged.membership.confidence
+        return self
+
+    @available_if(_can_grow)
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Say which group faces would join, without adding them.
+
+        They are looked at together: faces of one person who come with each
+        other help each other.
+
+        Parameters
+        ----------
+        X : float (M, D)
+            Features of the faces.
+
+        Returns
+        -------
+        int64 (M,)
+            Labels as in `labels_`; −1 for a face of nobody who is there.
+
+        Raises
+        ------
+        InputError
+            As `partial_fit` does.
+        """
+        check_is_fitted(self)
+        labels = self._placed(X, None)[2].labels[len(self.labels_) :]
+        return np.where(labels > self.labels_.max(), NOT_CLUSTERED, labels)
+
+    def _placed(
+        self, X: ArrayLike, progress: Progress | None
+    ) -> tuple[NDArray[np.float32], JudgedNeighbors, LikelihoodMergeResult]:
+        """All features, their links, and all labels after new faces have come."""
+        X = validate_data(self, X, dtype=(np.float32, np.float64, np.float16), reset=False)
+        features = np.concatenate([self.features_, normalize_features(X)])
+        model = self._loaded_model()
+        if not isinstance(model, ContextGCN):
+            raise InputError(
+                f"model={self.model!r}: faces can be added with the context model only; fit all of "
+                "them anew, or use model='context'."
+            )
+        before = self._judged
+        if before is None:
+            before = JudgedNeighbors.of(model, self.features_, self.neighbor_graph_)
+        k = None if self.k_at_hop is None else tuple(self.k_at_hop)
+        judged = grow_judged(before, model, features, k_at_hop=k, progress=progress)
+        links = judged.links(self.combine)
+        return features, judged, place_newcomers(links, self.labels_, is_fresh=judged.is_fresh)
 
     def _loaded_model(self) -> LinkModel | None:
         device = choose_device(self.device)

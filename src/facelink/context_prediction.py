@@ -33,6 +33,7 @@ def predict_context_likelihoods(
     graph: NeighborGraph,
     k: int,
     *,
+    pivots: NDArray[np.integer] | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Likelihood that each instance and each of its nearest neighbours are one person.
@@ -50,19 +51,22 @@ def predict_context_likelihoods(
         Neighbours that are judged, and that make up the context. What the
         graph does not have is not judged: in a collection of N ≤ k instances
         everyone has N − 1 neighbours.
+    pivots : integer (P,), optional
+        Instances to judge; by default all of them.
     progress
         Called after each batch with its number of pivots.
 
     Returns
     -------
-    float32 (N, min(k, K))
+    float32 (P, min(k, K))
         Probabilities in [0, 1], in the order of the neighbour graph; NaN where
         the neighbour is missing. Working memory is bounded by the batch.
 
     Raises
     ------
     InputError
-        If k is below 1, or features and graph are of different collections.
+        If k is below 1, features and graph are of different collections, or
+        a pivot is not one of their instances.
     """
     if k < 1:
         raise InputError(f"k={k}; judge at least 1 neighbour of each instance.")
@@ -72,28 +76,29 @@ def predict_context_likelihoods(
             "the graph belongs to other features."
         )
     n, k = graph.n_instances, min(k, graph.n_neighbors)
-    likelihoods = np.full((n, k), np.nan, dtype=np.float32)
+    everyone = np.arange(n) if pivots is None else pivots
+    likelihoods = np.full((len(everyone), k), np.nan, dtype=np.float32)
     if likelihoods.size == 0:
         return likelihoods
     context = ContextFeatures(graph, k, ImpostorStatistics.of(features))
     builder = SubgraphBuilder(graph, model.config.subgraphs_at(k))
     step = max(1, _NODES_PER_BATCH // k)
-    for start in range(0, n, step):
-        pivots = np.arange(start, min(n, start + step), dtype=np.int32)
-        batch = builder.build(pivots)
+    for start in range(0, len(everyone), step):
+        block = np.asarray(everyone[start : start + step], dtype=np.int32)
+        batch = builder.build(block)
         is_present = np.arange(k) < batch.n_one_hop[:, None]
-        nodes = torch.from_numpy(context.of(pivots)[is_present]).to(model.device)
+        nodes = torch.from_numpy(context.of(block)[is_present]).to(model.device)
         log_odds = model(
             nodes, SparseAdjacency.from_edges(batch.indptr, batch.columns, model.device)
         )
-        likelihoods[start : start + len(pivots)][is_present] = torch.sigmoid(log_odds).cpu().numpy()
+        likelihoods[start : start + len(block)][is_present] = torch.sigmoid(log_odds).cpu().numpy()
         if progress is not None:
-            progress(len(pivots))
+            progress(len(block))
     if n > LARGEST:
         return likelihoods
     scale = SimilarityScale.of(features)
     share = 1.0 if scale.is_one_person else float(np.interp(n, _SIZES, _SIMILARITY_SHARES))
-    return _mixed(likelihoods, scale.likelihoods(graph.similarities[:, :k]), share)
+    return _mixed(likelihoods, scale.likelihoods(graph.similarities[everyone, :k]), share)
 
 
 def _mixed(

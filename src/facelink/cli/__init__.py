@@ -10,6 +10,7 @@ import typer
 from facelink import __version__
 from facelink.cli import (
     benchmark,
+    album,
     context_training,
     evaluation,
     grouping,
@@ -45,6 +46,8 @@ for _command in (
     samples.demo,
 ):
     app.command(_command.__name__.replace("_", "-"), cls=VariadicCommand)(_command)
+
+app.add_typer(album.app, name="album")
 
 
 def _print_version(wanted: bool) -> None:

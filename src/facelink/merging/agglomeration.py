@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from facelink.merging.components import find_root
 from facelink.merging.evidence import added, mean_evidence
 
+NO_ANCHOR = -1
+"""An instance that no group was named for."""
+
 
 @dataclass(frozen=True, eq=False)
 class Agglomeration:
@@ -49,6 +52,7 @@ def agglomerate(
     n_neighbors: int,
     *,
     joined: NDArray[np.int32],
+    anchors: NDArray[np.int32] | None = None,
     least_evidence: float = 0.0,
 ) -> Agglomeration:
     """Merge groups that are each other's best until no pair has enough evidence.
@@ -67,6 +71,9 @@ def agglomerate(
         Neighbours k that each instance lists.
     joined : int32 (J, 2)
         Instances that are in one group from the start.
+    anchors : int32 (N,), optional
+        Groups that hold instances of two different anchors never merge; −1 is
+        no anchor. Instances in one group from the start share theirs.
     least_evidence : float
         Groups merge above this mean log-odds; −inf merges whatever has links.
 
@@ -75,7 +82,9 @@ def agglomerate(
     Agglomeration
         Memory 32 bytes per pair; time nearly linear in the pairs.
     """
-    groups = _Groups.of(n_instances, pairs, totals, counts, n_neighbors, least_evidence)
+    if anchors is None:
+        anchors = np.full(n_instances, NO_ANCHOR, dtype=np.int32)
+    groups = _Groups.of(n_instances, pairs, totals, counts, n_neighbors, anchors, least_evidence)
     _join_from_start(groups, joined)
     places = np.full((get_num_threads(), n_instances), -1, dtype=np.int64)
     alive = np.flatnonzero(groups.parents == np.arange(n_instances))
@@ -125,6 +134,7 @@ class _Groups(NamedTuple):
 
     parents: NDArray[np.int32]
     sizes: NDArray[np.int32]
+    anchors: NDArray[np.int32]
     standings: NDArray[np.void]
     next_row: NDArray[np.int32]
     last_row: NDArray[np.int32]
@@ -144,6 +154,7 @@ class _Groups(NamedTuple):
         totals: NDArray[np.int64],
         counts: NDArray[np.int32],
         n_neighbors: int,
+        anchors: NDArray[np.int32],
         least_evidence: float,
     ) -> "_Groups":
         """Every instance alone, with its pairs as entries."""
@@ -152,6 +163,7 @@ class _Groups(NamedTuple):
         return cls(
             alone.copy(),
             np.ones(n_instances, dtype=np.int32),
+            anchors.copy(),
             _standings(n_instances, least_evidence),
             np.full(n_instances, -1, dtype=np.int32),
             alone.copy(),
@@ -217,6 +229,7 @@ def _join(groups: _Groups, first: int, second: int) -> None:
     """Make the group `second` part of the group `first`: its chain of rows is appended."""
     groups.parents[second] = first
     groups.sizes[first] += groups.sizes[second]
+    groups.anchors[first] = max(groups.anchors[first], groups.anchors[second])
     groups.next_row[groups.last_row[first]] = second
     groups.last_row[first] = groups.last_row[second]
 
@@ -315,16 +328,23 @@ def _compact(groups: _Groups, group: int, place_of: NDArray[np.int64]) -> None:
 
 
 @njit(cache=True)
+def _have_two_anchors(first: int, second: int) -> bool:
+    return first >= 0 and second >= 0 and first != second
+
+
+@njit(cache=True)
 def _best_partner(groups: _Groups, group: int) -> tuple[int, float]:
     """Partner with the most evidence above the least, the smallest id among equals; or −1."""
     sizes, partners, totals, counts = groups.sizes, groups.partners, groups.totals, groups.counts
     starts, ends, next_row = groups.starts, groups.ends, groups.next_row
-    n_neighbors = groups.n_neighbors
+    anchors, n_neighbors = groups.anchors, groups.n_neighbors
     best, most = -1, groups.least_evidence
     row = group
     while row >= 0:
         for entry in range(starts[row], ends[row]):
             partner = partners[entry]
+            if _have_two_anchors(anchors[group], anchors[partner]):
+                continue
             evidence = mean_evidence(
                 totals[entry], counts[entry], sizes[group], sizes[partner], n_neighbors
             )
@@ -368,7 +388,7 @@ def _tell_share(
     parents, sizes, standings = groups.parents, groups.sizes, groups.standings
     partners, totals, counts = groups.partners, groups.totals, groups.counts
     starts, ends, next_row = groups.starts, groups.ends, groups.next_row
-    n_neighbors = groups.n_neighbors
+    anchors, n_neighbors = groups.anchors, groups.n_neighbors
     for group in survivors:
         row = group
         while row >= 0:
@@ -379,6 +399,8 @@ def _tell_share(
                 evidence = mean_evidence(
                     totals[entry], counts[entry], sizes[group], sizes[neighbor], n_neighbors
                 )
+                if _have_two_anchors(anchors[group], anchors[neighbor]):
+                    evidence = -np.inf
                 most = standings[neighbor].evidence
                 current = standings[neighbor].partner
                 if current >= 0:

@@ -6,14 +6,18 @@ majority are evidence that the likelihoods of single links cannot show, since
 each of them was judged without knowing the groups.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from facelink.links import Links
+from facelink.merging.agglomeration import NO_ANCHOR
 from facelink.merging.cluster_pairs import ClusterPairs, merge_evidence
 from facelink.merging.components import connected_components
 from facelink.merging.constraints import Constraints
 from facelink.merging.evidence import MAX_LOG_ODDS
+from facelink.merging.photographs import InOnePhotograph
 
 MAJORITY_WEIGHT = 1.5
 """Weight of the majority's log-odds beside the mean log-odds of the links.
@@ -31,7 +35,13 @@ MAX_ROUNDS = 3
 
 
 def attach_groups(
-    links: Links, labels: NDArray[np.int64], n_neighbors: int, constraints: Constraints
+    links: Links,
+    labels: NDArray[np.int64],
+    n_neighbors: int,
+    constraints: Constraints,
+    *,
+    stays: NDArray[np.bool_] | None = None,
+    in_one_photo: InOnePhotograph | None = None,
 ) -> NDArray[np.int64]:
     """Attach groups to larger ones that the majority of their links lead to.
 
@@ -45,6 +55,11 @@ def attach_groups(
         Neighbours k that were judged for each instance.
     constraints : Constraints
         Pairs that must not be joined stay apart.
+    stays : bool (N,), optional
+        Instances whose groups others may come to, but that do not come to
+        another.
+    in_one_photo : InOnePhotograph, optional
+        Evidence against groups with faces in one photograph.
 
     Returns
     -------
@@ -52,21 +67,41 @@ def attach_groups(
         Labels of the same kind, of as many groups or fewer.
     """
     for _ in range(MAX_ROUNDS):
+        between = merge_evidence(links, labels, n_neighbors)
+        if in_one_photo is not None:
+            term = in_one_photo.between(labels, between.pairs)
+            between = replace(between, evidence=between.evidence + term)
+        anchors = _anchors_of_groups(labels, constraints.anchors)
         proposals = _proposals(
-            merge_evidence(links, labels, n_neighbors),
+            between,
             np.bincount(labels, minlength=1),
             np.sort(labels[constraints.cannot_link], axis=1),
+            anchors,
         )
+        if stays is not None:
+            proposals = proposals[~np.isin(proposals[:, 0], labels[stays])]
         if len(proposals) == 0:
             break
-        joined = _without_conflicts(proposals, labels[constraints.cannot_link])
+        joined = _without_conflicts(proposals, labels[constraints.cannot_link], anchors)
         group_labels = connected_components(int(labels.max()) + 1, joined)
         labels = group_labels[labels]
     return labels
 
 
+def _anchors_of_groups(
+    labels: NDArray[np.int64], anchors: NDArray[np.int32] | None
+) -> NDArray[np.int32]:
+    of_groups = np.full(labels.max(initial=-1) + 1, NO_ANCHOR, dtype=np.int32)
+    if anchors is not None:
+        np.maximum.at(of_groups, labels, anchors)
+    return of_groups
+
+
 def _proposals(
-    between: ClusterPairs, sizes: NDArray[np.int64], blocked: NDArray[np.int64]
+    between: ClusterPairs,
+    sizes: NDArray[np.int64],
+    blocked: NDArray[np.int64],
+    anchors: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """(Smaller, larger) labels: for each group the best larger one, most evidence first.
 
@@ -87,6 +122,8 @@ def _proposals(
     )
     evidence = between.evidence + MAJORITY_WEIGHT * majority
     is_blocked = np.isin(between.pairs @ [len(sizes), 1], blocked @ [len(sizes), 1])
+    is_anchored = (anchors[first] != NO_ANCHOR) & (anchors[second] != NO_ANCHOR)
+    is_blocked |= is_anchored & (anchors[first] != anchors[second])
     candidates = np.flatnonzero((evidence > 0) & ~is_blocked)
     order = candidates[np.lexsort((larger[candidates], smaller[candidates], -evidence[candidates]))]
     best = order[np.sort(np.unique(smaller[order], return_index=True)[1])]
@@ -113,11 +150,12 @@ def _majority_log_odds(
 
 
 def _without_conflicts(
-    proposals: NDArray[np.int32], blocked: NDArray[np.int64]
+    proposals: NDArray[np.int32], blocked: NDArray[np.int64], anchors: NDArray[np.int32]
 ) -> NDArray[np.int32]:
     """Leave out proposals that would join two blocked groups with those before them."""
-    if len(blocked) == 0:
+    if len(blocked) == 0 and (anchors == NO_ANCHOR).all():
         return proposals
+    anchor_of = dict(enumerate(anchors.tolist()))
     group_of: dict[int, int] = {}
     members: dict[int, set[int]] = {}
     opponents: dict[int, set[int]] = {}
@@ -130,8 +168,12 @@ def _without_conflicts(
         mine, theirs = members.setdefault(first, {first}), members.setdefault(second, {second})
         if any(opponents.get(label, set()) & theirs for label in mine):
             continue
+        anchor = max(anchor_of[first], anchor_of[second])
+        if NO_ANCHOR < min(anchor_of[first], anchor_of[second]) < anchor:
+            continue
         kept.append(proposal)
         if first != second:
+            anchor_of[second] = anchor
             theirs |= mine
             group_of.update(dict.fromkeys(mine, second))
     return np.array(kept, dtype=np.int32).reshape(-1, 2)

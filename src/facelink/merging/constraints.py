@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facelink.errors import InputError
+from facelink.merging.agglomeration import NO_ANCHOR
 from facelink.merging.components import connected_components
 
 
@@ -21,14 +22,22 @@ class Constraints:
         Pairs of one person.
     cannot_link : int32 (C, 2)
         Pairs of two people.
+    anchors : int32 (N,), optional
+        Clusters never hold instances of two anchors; −1 is none. All
+        instances that must-links join have the same.
     """
 
     must_link: NDArray[np.int32]
     cannot_link: NDArray[np.int32]
+    anchors: NDArray[np.int32] | None = None
 
     @classmethod
     def checked(
-        cls, n_instances: int, must_link: ArrayLike | None, cannot_link: ArrayLike | None
+        cls,
+        n_instances: int,
+        must_link: ArrayLike | None,
+        cannot_link: ArrayLike | None,
+        anchors: NDArray[np.int32] | None = None,
     ) -> Self:
         """Read pairs of instance ids and check that all of them can be honoured.
 
@@ -38,12 +47,15 @@ class Constraints:
             Number of instances N.
         must_link, cannot_link : integer (M, 2) and (C, 2), optional
             Ids from 0 to N − 1, in any order; repeated pairs do no harm.
+        anchors : int32 (N,), optional
+            As stored, but where must-links join instances, one of them having
+            the anchor is enough.
 
         Raises
         ------
         InputError
             If ids are out of range, or a chain of must-links joins the two
-            ends of a cannot-link: the message names the cycle.
+            ends of a cannot-link or two anchors: the message names the cycle.
         """
         must = _as_pairs("must_link", must_link, n_instances)
         cannot = _as_pairs("cannot_link", cannot_link, n_instances)
@@ -56,7 +68,21 @@ class Constraints:
                 f"cannot_link ({first}, {second}) contradicts must_link, which joins them through "
                 f"{chain}; remove one pair of this cycle."
             )
-        return cls(must, cannot)
+        return cls(must, cannot, None if anchors is None else _spread(anchors, people))
+
+
+def _spread(anchors: NDArray[np.int32], people: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Give everyone whom must-links join the anchor that one of them has."""
+    of_people = np.full(len(people), NO_ANCHOR, dtype=np.int32)
+    np.maximum.at(of_people, people, anchors)
+    spread: NDArray[np.int32] = of_people[people]
+    broken = np.flatnonzero((anchors != NO_ANCHOR) & (anchors != spread))
+    if len(broken):
+        raise InputError(
+            f"must_link joins instance {broken[0]} of the fixed group {anchors[broken[0]]} to the "
+            f"fixed group {spread[broken[0]]}; remove that pair, or make the two one group."
+        )
+    return spread
 
 
 def _as_pairs(name: str, given: ArrayLike | None, n_instances: int) -> NDArray[np.int32]:

@@ -131,12 +131,12 @@ def merge_by_likelihood(
         )
     constraints = Constraints.checked(links.n_instances, must_link, cannot_link)
     judged, calibration = links, Calibration()
-    found = _grouped(judged, n_neighbors, constraints)
+    found = group_links(judged, n_neighbors, constraints)
     for _ in range(N_REFITS if self_calibrate else 0):
         labels = consecutive_labels(found.roots)
-        calibration = _fit_to_groups(links, labels)
-        judged = _recalibrated(links, labels, calibration)
-        found = _grouped(judged, n_neighbors, constraints)
+        calibration = fit_to_groups(links, labels)
+        judged = recalibrated(links, labels, calibration)
+        found = group_links(judged, n_neighbors, constraints)
     labels = attach_groups(judged, consecutive_labels(found.roots), n_neighbors, constraints)
     return LikelihoodMergeResult(
         labels,
@@ -153,29 +153,50 @@ def consecutive_labels(roots: NDArray[np.int32]) -> NDArray[np.int64]:
     return labels
 
 
-def _grouped(links: Links, n_neighbors: int, constraints: Constraints) -> Agglomeration:
+def group_links(
+    links: Links,
+    n_neighbors: int,
+    constraints: Constraints,
+    more: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
+) -> Agglomeration:
     """Agglomerate along the links within reach.
 
     Groups that no chain of positive links connects never get positive
     evidence, so the links between them are left out, which changes nothing.
+
+    Parameters
+    ----------
+    links : Links
+        Judged pairs of N instances.
+    n_neighbors : int
+        Neighbours k that were judged for each instance.
+    constraints : Constraints
+        Pairs that are one person for certain, or two.
+    more : int32 (E, 2) and int64 (E,), optional
+        Pairs with further log-odds, at most 0, in units, that no link stands for.
     """
     log_odds = log_odds_units(links.likelihoods)
     joining = np.concatenate([links.pairs[log_odds > 0], constraints.must_link])
     reach = connected_components(links.n_instances, joining)
     within = np.flatnonzero(reach[links.pairs[:, 0]] == reach[links.pairs[:, 1]])
-    blocked = constraints.cannot_link
-    blocked = blocked[reach[blocked[:, 0]] == reach[blocked[:, 1]]]
+    others = constraints.cannot_link
+    totals = np.full(len(others), BLOCKED)
+    if more is not None:
+        others, totals = np.concatenate([others, more[0]]), np.concatenate([totals, more[1]])
+    reached = reach[others[:, 0]] == reach[others[:, 1]]
+    others, totals = others[reached], totals[reached]
     return agglomerate(
         links.n_instances,
-        np.concatenate([links.pairs[within], blocked]),
-        np.concatenate([log_odds[within], np.full(len(blocked), BLOCKED)]),
-        np.repeat(np.array([1, 0], dtype=np.int32), [len(within), len(blocked)]),
+        np.concatenate([links.pairs[within], others]),
+        np.concatenate([log_odds[within], totals]),
+        np.repeat(np.array([1, 0], dtype=np.int32), [len(within), len(others)]),
         n_neighbors,
         joined=constraints.must_link,
+        anchors=constraints.anchors,
     )
 
 
-def _fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
+def fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
     """Calibrate on the links whose two ends both belong to established groups.
 
     Groups that stay apart although their links speak for one person, because
@@ -197,7 +218,7 @@ def _fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
     return fit_binned(*counts, n_imagined=N_IMAGINED)
 
 
-def _recalibrated(links: Links, labels: NDArray[np.int64], calibration: Calibration) -> Links:
+def recalibrated(links: Links, labels: NDArray[np.int64], calibration: Calibration) -> Links:
     """Apply the calibration; where neither end is established, only to lower a likelihood."""
     is_established = (np.bincount(labels, minlength=1) >= ESTABLISHED)[labels]
     likelihoods = calibration.apply(links.likelihoods)

@@ -21,7 +21,7 @@ AUTO_EXACT_LIMIT = 100_000
 _N_SPARE_CANDIDATES = 8
 """Candidates beyond k: room for the instance itself and for ties at the k-th place."""
 
-_ROUNDING = np.float32(1e-5)
+ROUNDING = np.float32(1e-5)
 """More than float32 products of unit vectors differ by the order of their terms."""
 
 _QUERY_BLOCK = 65_536
@@ -93,6 +93,34 @@ def find_neighbors(
     indices, similarities, _ = _search(propose, features, everyone, n_neighbors)
     recall = sample.recall(similarities[sample.instances])
     return NeighborGraph(indices, similarities, method=method, recall=recall)
+
+
+def find_neighbors_of(
+    features: NDArray[np.float32], instances: NDArray[np.int64], n_neighbors: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the true k nearest neighbours of some instances among all.
+
+    Parameters
+    ----------
+    features : float32 (N, D)
+        L2-normalised rows.
+    instances : int64 (S,)
+        Those to find neighbours of.
+    n_neighbors
+        k, from 1 to N − 1.
+
+    Returns
+    -------
+    int32 and float32 (S, k)
+        Rows of the graph that ``find_neighbors(..., "exact")`` finds.
+
+    Raises
+    ------
+    InputError
+        If k lies outside 1 … N − 1.
+    """
+    _check_request(len(features), n_neighbors, "exact")
+    return _search_exactly(np.ascontiguousarray(features, dtype=np.float32), instances, n_neighbors)
 
 
 def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
@@ -171,7 +199,7 @@ def _search_exactly(
     for start in range(0, len(tied), _TIE_BLOCK):
         rows = tied[start : start + _TIE_BLOCK]
         products = features[instances[rows]] @ features.T
-        is_near = products >= similarities[rows, -1:] - _ROUNDING
+        is_near = products >= similarities[rows, -1:] - ROUNDING
         for row, near in zip(rows, is_near, strict=True):
             one = slice(row, row + 1)
             candidates = np.flatnonzero(near)[None, :]
@@ -200,7 +228,8 @@ def _search(
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"}, cache=True, inline="never")
-def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float32:
+def cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float32:
+    """Cosine of two unit vectors, rounded the same whichever comes first."""
     total = np.float32(0.0)
     for column in range(first.shape[0]):
         total += first[column] * second[column]
@@ -228,7 +257,7 @@ def _order_candidates(
             candidate = candidates[row, column]
             if candidate < 0 or candidate == instance:
                 continue
-            value = _cosine(features[instance], features[candidate])
+            value = cosine(features[instance], features[candidate])
             place = n_kept
             while place > 0 and (
                 values[place - 1] < value
@@ -245,5 +274,5 @@ def _order_candidates(
             else:
                 indices[row, column] = MISSING
                 similarities[row, column] = -np.inf
-        is_cut_in_tie[row] = n_kept > k and values[n_kept - 1] >= values[k - 1] - _ROUNDING
+        is_cut_in_tie[row] = n_kept > k and values[n_kept - 1] >= values[k - 1] - ROUNDING
     return is_cut_in_tie

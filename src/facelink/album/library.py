@@ -1,0 +1,223 @@
+"""An album on the disk: a folder with a database, features, and what can be computed again.
+
+::
+
+    holiday.album/
+      album.sqlite        photographs, faces, people, decisions, history (SQLite, WAL)
+      features-1.bin      features of embedding model 1
+      neighbors-1.safetensors   its neighbour lists and judged links; may be deleted
+      lock.sqlite         held by the one process that writes
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facelink.album.features_file import FeatureFile
+from facelink.album.lock import Holder, write_lock
+from facelink.album.records import EmbeddingModel
+from facelink.album.schema import MIGRATIONS, check_version, migrate
+from facelink.errors import InputError, OutputError
+
+DATABASE, LOCK = "album.sqlite", "lock.sqlite"
+
+_READ_WAIT_SECONDS = 30.0
+"""How long SQLite waits for another process to finish a commit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Album:
+    """An open album. Used by one thread at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    connection : sqlite3.Connection
+        To its database, outside a transaction.
+    may_write : bool
+        Whether this process holds its lock.
+    """
+
+    folder: Path
+    connection: sqlite3.Connection
+    may_write: bool
+
+    def models(self) -> list[EmbeddingModel]:
+        """Embedding models that made this album's features, in the order they came."""
+        rows = self.connection.execute("SELECT id, name, n_features FROM models ORDER BY id")
+        return [EmbeddingModel(*row) for row in rows]
+
+    def feature_file(self, model: EmbeddingModel) -> FeatureFile:
+        """Open the features of one model; `InputError` if they are missing or damaged."""
+        return FeatureFile.open(self.feature_path(model.id), model.n_features)
+
+    def feature_path(self, model_id: int) -> Path:
+        """Where the features of one model are."""
+        return self.folder / f"features-{model_id}.bin"
+
+    def neighbors_path(self, model_id: int) -> Path:
+        """Where the neighbour lists of one model are kept."""
+        return self.folder / f"neighbors-{model_id}.safetensors"
+
+    def n_rows(self, model: EmbeddingModel) -> int:
+        """Rows of a model's features that the album knows."""
+        row = self.connection.execute("SELECT n_rows FROM models WHERE id = ?", (model.id,))
+        return int(row.fetchone()[0])
+
+    def count(self, query: str, *values: Any) -> int:
+        """First number that a query gives."""
+        return int(self.connection.execute(query, values).fetchone()[0])
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what the block does, on the disk when this ends, or none of it.
+
+        Raises
+        ------
+        OutputError
+            If this process does not hold the lock, or the disk is full.
+        """
+        if not self.may_write:
+            raise OutputError(f"{self.folder} is open for reading only; open it for writing.")
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"cannot write {self.folder}: {error}; it is as it was.") from error
+        finally:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def open_album(folder: Path | str) -> Iterator[Album]:
+    """Open an album for reading, while others may be writing.
+
+    Parameters
+    ----------
+    folder
+        The album's folder.
+
+    Raises
+    ------
+    InputError
+        If there is no album, it is damaged, or of another version.
+    """
+    folder = _existing(folder)
+    with _connected(folder, "ro") as connection:
+        version = check_version(connection)
+        if version < len(MIGRATIONS):
+            raise InputError(
+                f"{folder} has version {version}, this facelink reads {len(MIGRATIONS)}; any "
+                "command that writes, such as facelink album update, brings it up to date."
+            )
+        yield Album(folder, connection, may_write=False)
+
+
+@contextlib.contextmanager
+def edit_album(
+    folder: Path | str,
+    command: str,
+    *,
+    create: bool = False,
+    wait_seconds: float = 0.0,
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[Album]:
+    """Open an album for writing; nobody else can until the block ends.
+
+    Parameters
+    ----------
+    folder
+        The album's folder.
+    command
+        What a second process is told is being done.
+    create
+        Make the album if there is none; its folder is for its owner only.
+    wait_seconds, on_wait
+        As for `write_lock`.
+
+    Raises
+    ------
+    InputError
+        If there is no album, it is damaged, or of a newer version.
+    OutputError
+        If another process writes to it, or it cannot be made.
+    """
+    folder = _made(folder) if create else _existing(folder)
+    lock = write_lock(folder / LOCK, command, wait_seconds=wait_seconds, on_wait=on_wait)
+    with lock, _connected(folder, "rwc" if create else "rw") as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        migrate(connection)
+        album = Album(folder, connection, may_write=True)
+        erase_features(album)
+        yield album
+
+
+def erase_features(album: Album) -> None:
+    """Overwrite the features of faces that are gone; what a killed command left to do included."""
+    for model in album.models():
+        rows = album.connection.execute(
+            "SELECT feature_row FROM erasures WHERE model = ? ORDER BY feature_row", (model.id,)
+        ).fetchall()
+        if rows:
+            album.feature_file(model).erase(np.array(rows, dtype=np.int64)[:, 0])
+            with album.transaction() as connection:
+                connection.execute("DELETE FROM erasures WHERE model = ?", (model.id,))
+
+
+def _existing(folder: Path | str) -> Path:
+    folder = Path(folder)
+    if not (folder / DATABASE).is_file():
+        raise InputError(
+            f"album {folder}: no album there ({DATABASE} is missing); check the path, or make one "
+            "with facelink album import."
+        )
+    return folder
+
+
+def _made(folder: Path | str) -> Path:
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"album {folder}: this is a file; an album is a folder.")
+    is_other = folder.is_dir() and not (folder / DATABASE).exists()
+    if is_other and any(path.name not in (LOCK, DATABASE) for path in folder.iterdir()):
+        raise OutputError(
+            f"album {folder}: the folder holds other files; choose a new or empty one."
+        )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error.strerror}.") from error
+    return folder
+
+
+@contextlib.contextmanager
+def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    uri = f"{(folder / DATABASE).resolve().as_uri()}?mode={mode}"
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_READ_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise InputError(f"album {folder}: {error}; check its permissions.") from error
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # its subclasses are no damage
+            raise
+        raise InputError(
+            f"album {folder}: {error}; the database is damaged or no album. Restore it from a "
+            "backup."
+        ) from error
+    finally:
+        connection.close()
