@@ -15,6 +15,7 @@ from facelink.errors import InputError, OutputError
 
 COMMANDS = (
     "cluster",
+    "faces",
     "train",
     "train-context",
     "neighbors",
@@ -36,7 +37,7 @@ class TestHelp:
     def test_it_lists_the_commands_in_the_order_of_their_use(self, succeed, option):
         written = succeed(option)
         listed = written.out.split("Commands:")[1].split("\n")
-        assert tuple(line.split()[0] for line in listed if line.strip()) == COMMANDS
+        assert tuple(line.split()[0] for line in listed if line.strip()) == (*COMMANDS, "album")
         assert written.err == ""
 
     def test_it_tells_a_newcomer_where_to_begin(self, succeed):
