@@ -11,6 +11,7 @@ from facelink.album.queries import photo_at
 from facelink.album.records import EmbeddingModel, NewFace, NewPhoto
 from facelink.errors import InputError
 from facelink.features import normalize_features
+from facelink.photos.records import PhotoFile
 
 _FACE = """
 INSERT INTO faces (photo, model, feature_row, box_left, box_top, box_width, box_height, landmarks,
@@ -135,19 +136,24 @@ def add_faces(album: Album, model: EmbeddingModel, faces: Sequence[NewFace]) -> 
     return _add(album, model, [(None, _unseen(faces, _external_ids(album, model)))], [])
 
 
-def record_photo(album: Album, photo: NewPhoto) -> int:
-    """Write down a file's state, size, time or hash; its faces stay as they are."""
+def record_photos(album: Album, photos: Sequence[NewPhoto]) -> None:
+    """Write down files' states, sizes, times or hashes, all or none; their faces stay."""
     with album.transaction():
-        return _insert_photo(album, photo)
+        for photo in photos:
+            _insert_photo(album, photo)
 
 
-def move_photo(album: Album, photo_id: int, photo: NewPhoto) -> None:
-    """Give a photograph of the album the path where its content is now."""
+def move_photos(album: Album, moves: Sequence[tuple[int, PhotoFile]]) -> None:
+    """Give photographs of the album, by number, the paths where their contents are now.
+
+    All or none are moved. Nobody else may have the paths, unless by moving away earlier in
+    the list.
+    """
     with album.transaction() as connection:
-        connection.execute(
-            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, state = ?, reason = NULL "
+        connection.executemany(
+            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, state = 'present', reason = NULL "
             "WHERE id = ?",
-            (str(photo.path), photo.size, photo.mtime_ns, "present", photo_id),
+            [(str(file.path), file.size, file.mtime_ns, number) for number, file in moves],
         )
 
 

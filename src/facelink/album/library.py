@@ -179,7 +179,7 @@ def _existing(folder: Path | str) -> Path:
     if not (folder / DATABASE).is_file():
         raise InputError(
             f"album {folder}: no album there ({DATABASE} is missing); check the path, or make one "
-            "with facelink album import."
+            "with facelink album add."
         )
     return folder
 

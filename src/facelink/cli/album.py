@@ -12,19 +12,31 @@ from facelink.album.audit import album_status, audit_album
 from facelink.album.forget import forget_person
 from facelink.album.immich import import_immich
 from facelink.album.import_features import import_features, load_ids
-from facelink.album.library import Album, edit_album, open_album
+from facelink.album.library import DATABASE, Album, edit_album, open_album
 from facelink.album.lock import Holder
 from facelink.album.queries import people as list_people
 from facelink.album.queries import person as find_person
+from facelink.album.scan import scan_photos
 from facelink.album.update import UpdatePlan, apply_plans, plan_update
 from facelink.cli import options
 from facelink.cli.options import VariadicCommand
 from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
+from facelink.cli.photos import (
+    AcceptLicence,
+    ModelsFolder,
+    PhotoPaths,
+    Recogniser,
+    Workers,
+    face_reader,
+    note_problems,
+)
 from facelink.errors import InputError
 from facelink.features import load_features
 from facelink.link_prediction import Progress
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import choose_device
+from facelink.photos.finding import find_photos
+from facelink.photos.records import PhotoFile
 
 _WAIT_SECONDS = 600.0
 """How long a command waits for another one that writes to the album."""
@@ -37,6 +49,73 @@ app = typer.Typer(
 
 AlbumPath = Annotated[Path, typer.Argument(metavar="ALBUM", help="The album's folder.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many to list.")]
+
+
+PhotoEvidence = Annotated[
+    bool,
+    typer.Option(
+        "--photo-evidence/--no-photo-evidence",
+        help="Count two faces in one photograph as evidence for two people, as much as the "
+        "album's own groups say.",
+    ),
+]
+
+
+def add(
+    album: AlbumPath,
+    paths: PhotoPaths,
+    models: ModelsFolder = None,
+    recogniser: Recogniser = None,
+    accept_insightface_licence: AcceptLicence = False,
+    workers: Workers = None,
+    update: Annotated[
+        bool,
+        typer.Option("--update/--no-update", help="Let the faces find their people afterwards."),
+    ] = True,
+    photo_evidence: PhotoEvidence = True,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Add photographs and folders of them; the album is made if there is none.
+
+    What the album knows is not read again, moved photographs keep their faces, and those
+    that are gone are marked. If it is interrupted, the next call goes on. Needs
+    pip install 'facelink[photos]', and facelink[heif] for HEIC.
+
+    Example: facelink album add people.album ~/Pictures
+    """
+    _check_photos_for_new(album, paths)
+    reader = face_reader(models, recogniser, accept_insightface_licence)
+    link_model = ContextGCN.pretrained(choose_device(device)) if update else None
+    with _editing(album, "add", create=True) as opened:
+        with progress_bar("reading photographs", 0, "photographs") as advance:
+            report = scan_photos(
+                opened,
+                reader,
+                paths,
+                n_workers=workers,
+                on_progress=lambda progress: advance(1, total=progress.n_total),
+            )
+        facts: dict[str, object] = {
+            "photographs_read": report.n_read,
+            "unchanged": report.n_unchanged,
+            "moved": report.n_moved,
+            "missing": report.n_missing,
+            "unreadable": len(report.problems),
+            "faces_added": report.n_faces,
+            "junk_faces": report.n_junk_faces,
+        }
+        if link_model is not None:
+            with _judging(opened) as progress:
+                plans = plan_update(
+                    opened, link_model, with_photo_evidence=photo_evidence, progress=progress
+                )
+            facts |= _update_facts(plans)
+            apply_plans(opened, plans)
+    note_problems(report.problems)
+    print_facts(facts, as_json=json)
+    if not update:
+        note(f"to find out who they are: facelink album update {album}")
 
 
 def import_(
@@ -104,14 +183,7 @@ def update(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would happen; write nothing.")
     ] = False,
-    photo_evidence: Annotated[
-        bool,
-        typer.Option(
-            "--photo-evidence/--no-photo-evidence",
-            help="Count two faces in one photograph as evidence for two people, as much as the "
-            "album's own groups say.",
-        ),
-    ] = True,
+    photo_evidence: PhotoEvidence = True,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
@@ -220,6 +292,7 @@ def forget(
 
 
 for _name, _command in (
+    ("add", add),
     ("import", import_),
     ("update", update),
     ("status", status),
@@ -228,6 +301,14 @@ for _name, _command in (
     ("forget", forget),
 ):
     app.command(_name, cls=VariadicCommand)(_command)
+
+
+def _check_photos_for_new(album: Path, paths: list[Path]) -> None:
+    """Refuse to make an album of nothing, such as of a misspelt path."""
+    is_known = (album / DATABASE).is_file()
+    if not is_known and not any(isinstance(one, PhotoFile) for one in find_photos(paths)):
+        named = ", ".join(map(str, paths))
+        raise InputError(f"no photographs in {named}; check the path, or give other folders.")
 
 
 @contextmanager

@@ -26,11 +26,35 @@ _COLUMNS = (
     "junk", "taken_at",
 )  # fmt: skip
 
+PhotoPaths = Annotated[
+    list[Path], typer.Argument(metavar="PATH…", help="Photographs and folders of them.")
+]
+ModelsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        metavar="DIR",
+        help="Folder of the model files. By default they are downloaded at first use (2.8 MB).",
+    ),
+]
+Recogniser = Annotated[
+    Path | None,
+    typer.Option("--recogniser", metavar="ONNX", help="Another recogniser, of ArcFace's kind."),
+]
+AcceptLicence = Annotated[
+    bool,
+    typer.Option(
+        "--accept-insightface-licence",
+        help="Use one of InsightFace's models, for non-commercial research only.",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Photographs read at a time.")
+]
+
 
 def faces(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Photographs and folders of them.")
-    ],
+    paths: PhotoPaths,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="FILE", help="Features, one row per face: .npy, .parquet, …"),
@@ -41,34 +65,16 @@ def faces(
             "--table", metavar="CSV", help="Photograph, box and quality of each row, as CSV."
         ),
     ] = None,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            "--models",
-            metavar="DIR",
-            help="Folder of the model files. By default they are downloaded at first use (2.8 MB).",
-        ),
-    ] = None,
-    recogniser: Annotated[
-        Path | None,
-        typer.Option("--recogniser", metavar="ONNX", help="Another recogniser, of ArcFace's kind."),
-    ] = None,
-    accept_insightface_licence: Annotated[
-        bool,
-        typer.Option(
-            "--accept-insightface-licence",
-            help="Use one of InsightFace's models, for non-commercial research only.",
-        ),
-    ] = False,
+    models: ModelsFolder = None,
+    recogniser: Recogniser = None,
+    accept_insightface_licence: AcceptLicence = False,
     skip_junk: Annotated[
         bool,
         typer.Option(
             "--skip-junk", help="Leave out faces that are small, blurred, turned or uncertain."
         ),
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Photographs read at a time.")
-    ] = None,
+    workers: Workers = None,
     json: options.Json = False,
 ) -> None:
     """Find the faces in photographs and write their features, ready to be clustered.
@@ -81,15 +87,12 @@ def faces(
     for path in (out, table):
         if path is not None:
             check_writable(path)
-    reader = FaceReader(
-        YuNetDetector(model_file(DETECTOR, models)),
-        _embedder(recogniser, models, accept_insightface_licence),
-    )
+    reader = face_reader(models, recogniser, accept_insightface_licence)
     found, problems = _scanned(reader, paths, workers)
     kept = [
         (photo, face) for photo in found for face in photo.faces if not (skip_junk and face.is_junk)
     ]
-    _note_problems(problems)
+    note_problems(problems)
     if not kept:
         raise InputError(
             f"no faces in {len(found)} photographs; give other photographs"
@@ -108,6 +111,12 @@ def faces(
         "table": None if table is None else str(table),
     }
     print_facts(facts, as_json=json)
+
+
+def face_reader(models: Path | None, recogniser: Path | None, accepted: bool) -> FaceReader:
+    """Load the detector and the recogniser that the options name."""
+    detector = YuNetDetector(model_file(DETECTOR, models))
+    return FaceReader(detector, _embedder(recogniser, models, accepted))
 
 
 def _embedder(path: Path | None, models: Path | None, accepted: bool) -> Embedder:
@@ -142,7 +151,8 @@ def _without_thumbnails(photo: PhotoFaces) -> PhotoFaces:
     return replace(photo, faces=tuple(replace(face, thumbnail=b"") for face in photo.faces))
 
 
-def _note_problems(problems: list[PhotoProblem]) -> None:
+def note_problems(problems: Iterable[PhotoProblem]) -> None:
+    """Tell the user what could not be read and why, one per line."""
     for problem in problems:
         note(f"{problem.path}: {problem.reason}")
 

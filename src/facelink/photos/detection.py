@@ -50,10 +50,11 @@ class Detections:
     def from_rows(cls, rows: NDArray[np.float32]) -> "Detections":
         """Take YuNet's rows (F, 15): box, landmarks, score.
 
-        Rows that are not finite, or whose landmarks all coincide, are dropped.
+        Rows that are not finite, whose box has no area, or whose landmarks all coincide,
+        are dropped.
         """
         rows = rows.astype(np.float32, copy=False)
-        rows = rows[np.isfinite(rows).all(axis=1)]
+        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
         landmarks = rows[:, 4:14].reshape(-1, 5, 2)
         is_spread = (np.ptp(landmarks, axis=1) > 0).any(axis=1)
         rows, landmarks = rows[is_spread], landmarks[is_spread]

@@ -4,7 +4,7 @@ import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ class FaceReader:
         *,
         n_workers: int | None = None,
         on_progress: Callable[[ScanProgress], None] | None = None,
-    ) -> Iterator[PhotoFaces | PhotoProblem]:
+    ) -> Generator[PhotoFaces | PhotoProblem, None, None]:
         """Read many photographs on several threads.
 
         Decoders and networks leave Python while they work, so threads keep all cores busy.
@@ -168,7 +168,7 @@ class FaceReader:
         n_workers: int,
         n_total: int | None,
         on_progress: Callable[[ScanProgress], None] | None,
-    ) -> Iterator[PhotoFaces | PhotoProblem]:
+    ) -> Generator[PhotoFaces | PhotoProblem, None, None]:
         start = time.monotonic()
         pool = ThreadPoolExecutor(n_workers, thread_name_prefix="photos")
         try:

@@ -8,8 +8,8 @@ from facelink.album.additions import (
     add_photo,
     add_photos,
     embedding_model,
-    move_photo,
-    record_photo,
+    move_photos,
+    record_photos,
 )
 from facelink.album.queries import (
     face,
@@ -22,6 +22,7 @@ from facelink.album.queries import (
 )
 from facelink.album.records import Box, NewFace, NewPhoto
 from facelink.errors import InputError
+from facelink.photos.records import PhotoFile
 from tests.unit.album.helpers import edited
 
 
@@ -95,7 +96,7 @@ def test_a_photograph_that_moved_keeps_its_faces(empty):
     model = embedding_model(empty, "m", 2)
     (number,) = add_photo(empty, a_photo(), model, [a_face(1, 0)])
     (photo,) = photos_with_hash(empty, "hash of a.jpg")
-    move_photo(empty, photo.id, a_photo("b.jpg"))
+    move_photos(empty, [(photo.id, PhotoFile(a_photo("b.jpg").path, 1000, 6))])
     assert photo_at(empty, a_photo().path) is None
     assert photo_at(empty, a_photo("b.jpg").path).id == face(empty, number).photo
 
@@ -103,7 +104,7 @@ def test_a_photograph_that_moved_keeps_its_faces(empty):
 def test_a_missing_photograph_keeps_its_faces(empty):
     model = embedding_model(empty, "m", 2)
     (number,) = add_photo(empty, a_photo(), model, [a_face(1, 0)])
-    record_photo(empty, a_photo(state="missing"))
+    record_photos(empty, [a_photo(state="missing")])
     assert photo_at(empty, a_photo().path).state == "missing"
     assert face(empty, number).photo is not None
 
