@@ -1,7 +1,8 @@
 """What became of an album's files since the last scan: the same, moved, new or gone.
 
 A file with the size and time that the album knows is taken to be the same. Others whose
-size the album knows are compared by content hash, which is quicker than looking for faces.
+path or size the album knows are compared by content hash, which is quicker than looking for
+faces.
 """
 
 import os
@@ -57,7 +58,7 @@ def compare_files(known: Sequence[Photo], files: Iterable[PhotoFile]) -> FilesSi
         if photo is not None and _looks_unchanged(photo, file):
             unchanged.append(file)
             continue
-        digest = _digest(file) if file.size in sizes else ""
+        digest = _digest(file) if photo is not None or file.size in sizes else ""
         if photo is not None and digest and digest == photo.content_hash:
             again.append(_present(photo, file))
         else:

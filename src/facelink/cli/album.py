@@ -16,7 +16,7 @@ from facelink.album.library import DATABASE, Album, edit_album, open_album
 from facelink.album.lock import Holder
 from facelink.album.queries import people as list_people
 from facelink.album.queries import person as find_person
-from facelink.album.scan import scan_photos
+from facelink.album.scan import ScanReport, scan_photos
 from facelink.album.update import UpdatePlan, apply_plans, plan_update
 from facelink.cli import options
 from facelink.cli.options import VariadicCommand
@@ -36,6 +36,7 @@ from facelink.link_prediction import Progress
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import choose_device
 from facelink.photos.finding import find_photos
+from facelink.photos.pipeline import FaceReader
 from facelink.photos.records import PhotoFile
 
 _WAIT_SECONDS = 600.0
@@ -88,23 +89,8 @@ def add(
     reader = face_reader(models, recogniser, accept_insightface_licence)
     link_model = ContextGCN.pretrained(choose_device(device)) if update else None
     with _editing(album, "add", create=True) as opened:
-        with progress_bar("reading photographs", 0, "photographs") as advance:
-            report = scan_photos(
-                opened,
-                reader,
-                paths,
-                n_workers=workers,
-                on_progress=lambda progress: advance(1, total=progress.n_total),
-            )
-        facts: dict[str, object] = {
-            "photographs_read": report.n_read,
-            "unchanged": report.n_unchanged,
-            "moved": report.n_moved,
-            "missing": report.n_missing,
-            "unreadable": len(report.problems),
-            "faces_added": report.n_faces,
-            "junk_faces": report.n_junk_faces,
-        }
+        report = _scanned(opened, reader, paths, workers)
+        facts = _scan_facts(report)
         if link_model is not None:
             with _judging(opened) as progress:
                 plans = plan_update(
@@ -309,6 +295,31 @@ def _check_photos_for_new(album: Path, paths: list[Path]) -> None:
     if not is_known and not any(isinstance(one, PhotoFile) for one in find_photos(paths)):
         named = ", ".join(map(str, paths))
         raise InputError(f"no photographs in {named}; check the path, or give other folders.")
+
+
+def _scanned(
+    album: Album, reader: FaceReader, paths: list[Path], n_workers: int | None
+) -> ScanReport:
+    with progress_bar("reading photographs", 0, "photographs") as advance:
+        return scan_photos(
+            album,
+            reader,
+            paths,
+            n_workers=n_workers,
+            on_progress=lambda progress: advance(1, total=progress.n_total),
+        )
+
+
+def _scan_facts(report: ScanReport) -> dict[str, int]:
+    return {
+        "photographs_read": report.n_read,
+        "unchanged": report.n_unchanged,
+        "moved": report.n_moved,
+        "missing": report.n_missing,
+        "unreadable": len(report.problems),
+        "faces_added": report.n_faces,
+        "junk_faces": report.n_junk_faces,
+    }
 
 
 @contextmanager

@@ -4,12 +4,16 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facelink.album.decisions import name_person
 from facelink.album.library import edit_album, open_album
 from facelink.album.lock import write_lock
 from facelink.album.queries import people
+from facelink.cli import album as album_commands
+from facelink.photos.pipeline import FaceReader
 from tests.helpers import clustered_features
+from tests.unit.photos.fakes import MeanColour, OneFace
 
 
 @pytest.fixture
@@ -128,3 +132,47 @@ def test_a_second_process_waits_and_says_for_whom(command, album, monkeypatch):
         assert "is being written by process" in refused.err
         command("status", album)
         command("update", album, "--dry-run")
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Twelve photographs of noise in three shades, and made-up models to read them with."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        shade = np.eye(3)[number % 3] * 150
+        pixels = random.integers(0, 100, (150, 120, 3)) + shade
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
+    reader = FaceReader(OneFace(), MeanColour())
+    monkeypatch.setattr(album_commands, "face_reader", lambda *_: reader)
+    return folder
+
+
+def test_add_reads_and_places(command, pictures, tmp_path):
+    (pictures / "broken.jpg").touch()
+    made = tmp_path / "my.album"
+    added = command("add", made, pictures, "--json")
+    found = facts(added)
+    assert (found["photographs_read"], found["unreadable"], found["faces_added"]) == (12, 1, 12)
+    assert f"{pictures / 'broken.jpg'}: empty (0 bytes)" in added.err
+    assert found["faces_placed"] + found["undecided_faces"] == 12 - found["junk_faces"]
+    again = facts(command("add", made, pictures, "--json"))
+    assert (again["photographs_read"], again["unchanged"], again["faces_added"]) == (0, 12, 0)
+    counted = facts(command("status", made, "--json"))
+    assert (counted["photos"], counted["unreadable_photos"], counted["faces"]) == (13, 1, 12)
+
+
+def test_add_without_update(command, pictures, tmp_path):
+    added = command("add", tmp_path / "my.album", pictures, "--no-update", "--json")
+    assert "people_merged" not in facts(added)
+    assert f"facelink album update {tmp_path / 'my.album'}" in added.err
+    assert facts(command("status", tmp_path / "my.album", "--json"))["placed_faces"] == 0
+
+
+def test_add_makes_no_album_of_nothing(command, pictures, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    for path in (tmp_path / "misspelt", tmp_path / "nothing"):
+        refused = command("add", tmp_path / "my.album", path, code=2)
+        assert f"no photographs in {path}" in " ".join(refused.err.split())
+    assert not (tmp_path / "my.album").exists()

@@ -1,0 +1,248 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facelink.album.audit import audit_album
+from facelink.album.decisions import name_person
+from facelink.album.history import action
+from facelink.album.library import edit_album, open_album
+from facelink.album.queries import (
+    face,
+    faces_of_photo,
+    person,
+    photo_at,
+    photos,
+    placements,
+    thumbnail,
+)
+from facelink.album.scan import COMMIT_EVERY, ScanReport, scan_photos
+from facelink.errors import InputError, OutputError
+from facelink.photos.pipeline import FaceReader
+from tests.unit.album.helpers import edited
+from tests.unit.photos.fakes import MeanColour, OneFace
+
+NOTHING = ScanReport(0, 0, 0, 0, 0, 0, ())
+
+
+class OtherColour(MeanColour):
+    name = "other colour"
+
+
+@pytest.fixture
+def reader():
+    return FaceReader(OneFace(), MeanColour())
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with five photographs of one face each, one of them deeper."""
+    folder = tmp_path / "pictures"
+    (folder / "deeper").mkdir(parents=True)
+    for name, colour in zip(("a", "b", "c", "d", "deeper/e"), range(10, 60, 10), strict=True):
+        paint(folder / f"{name}.png", colour)
+    return folder
+
+
+@pytest.fixture
+def empty(folder):
+    with edited(folder) as album:
+        yield album
+
+
+@pytest.fixture
+def scanned(empty, reader, pictures):
+    """An album of the five photographs; a person called Ada has the face of a.png."""
+    scan_photos(empty, reader, [pictures])
+    with action(empty, "test") as under_way:
+        ada = under_way.new_person()
+        under_way.place(faces_in(empty, pictures / "a.png")[0].id, ada, "user")
+    name_person(empty, ada, "Ada")
+    return empty
+
+
+def paint(path, colour):
+    """Write a photograph with noise around one shade, different for each."""
+    random = np.random.default_rng(colour)
+    pixels = random.integers(colour, colour + 100, (150, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def faces_in(album, path):
+    return faces_of_photo(album, photo_at(album, path).id)
+
+
+def ada_has(album):
+    """Photographs of the faces of person 1, who was named in the beginning."""
+    assert person(album, 1).name == "Ada"
+    paths = {photo.id: photo.path for photo in photos(album)}
+    return [paths[face(album, one.face).photo].name for one in placements(album, 1)]
+
+
+def test_photographs_come_with_faces_and_thumbnails(empty, reader, pictures):
+    report = scan_photos(empty, reader, [pictures])
+    assert report == replace(NOTHING, n_read=5, n_faces=5, n_junk_faces=report.n_junk_faces)
+    assert [photo.path for photo in photos(empty)] == sorted(pictures.rglob("*.png"))
+    photo = photo_at(empty, pictures / "a.png")
+    assert (photo.width, photo.height, photo.state) == (120, 150, "present")
+    [found] = faces_of_photo(empty, photo.id)
+    assert (found.box.left, found.box.height, found.size) == (16, 90, 80)
+    assert found.detection_score == pytest.approx(0.9)
+    assert thumbnail(empty, found.id).startswith(b"\xff\xd8")
+    assert audit_album(empty) == []
+
+
+def test_what_has_not_changed_is_not_read_again(scanned, reader, pictures):
+    n_calls = reader.detector.n_calls
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5)
+    os.utime(pictures / "a.png", ns=(1, 1))
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5)
+    assert photo_at(scanned, pictures / "a.png").mtime_ns == 1
+    assert reader.detector.n_calls == n_calls
+    assert ada_has(scanned) == ["a.png"]
+
+
+def test_a_changed_photograph_has_its_new_face_only(scanned, reader, pictures):
+    [old] = faces_in(scanned, pictures / "b.png")
+    paint(pictures / "b.png", 90)
+    assert scan_photos(scanned, reader, [pictures]).n_read == 1
+    [new] = faces_in(scanned, pictures / "b.png")
+    assert new.id != old.id
+
+
+def test_moved_photographs_keep_their_faces(scanned, reader, pictures):
+    (pictures / "a.png").rename(pictures / "deeper" / "z.png")
+    shutil.move(pictures / "deeper", pictures / "elsewhere")
+    n_calls = reader.detector.n_calls
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=3, n_moved=2)
+    assert reader.detector.n_calls == n_calls
+    assert ada_has(scanned) == ["z.png"]
+    assert {photo.state for photo in photos(scanned)} == {"present"}
+
+
+def test_a_name_that_passes_to_another_photograph(scanned, reader, pictures):
+    (pictures / "a.png").rename(pictures / "f.png")
+    paint(pictures / "a.png", 90)
+    report = scan_photos(scanned, reader, [pictures])
+    assert (report.n_read, report.n_moved, report.n_unchanged) == (1, 1, 4)
+    assert ada_has(scanned) == ["f.png"]
+    assert len(faces_in(scanned, pictures / "a.png")) == 1
+
+
+def test_a_copy_is_a_photograph_of_its_own(scanned, reader, pictures):
+    shutil.copy(pictures / "a.png", pictures / "copy.png")
+    report = scan_photos(scanned, reader, [pictures])
+    assert (report.n_read, report.n_moved) == (1, 0)
+    assert ada_has(scanned) == ["a.png"]
+    assert len(photos(scanned)) == 6
+
+
+def test_a_deleted_photograph_is_marked_and_known_when_it_comes_back(scanned, reader, pictures):
+    kept = (pictures / "a.png").read_bytes()
+    (pictures / "a.png").unlink()
+    report = scan_photos(scanned, reader, [pictures])
+    assert report == replace(NOTHING, n_unchanged=4, n_missing=1)
+    assert photo_at(scanned, pictures / "a.png").state == "missing"
+    assert ada_has(scanned) == ["a.png"]
+    assert scan_photos(scanned, reader, [pictures]).n_missing == 0
+    (pictures / "a.png").write_bytes(kept)
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5)
+    assert photo_at(scanned, pictures / "a.png").state == "present"
+
+
+def test_photographs_elsewhere_are_not_missed(scanned, reader, pictures):
+    (pictures / "a.png").unlink()
+    assert scan_photos(scanned, reader, [pictures / "deeper"]).n_missing == 0
+    assert scan_photos(scanned, reader, [pictures / "a.png"]).n_missing == 1
+
+
+def test_problems_are_told_and_kept_and_do_not_stop_the_scan(empty, reader, pictures, tmp_path):
+    (pictures / "b.png").write_bytes(b"")
+    report = scan_photos(empty, reader, [tmp_path / "nowhere", pictures])
+    assert report.n_read == 4
+    assert [(one.path.name, one.reason) for one in report.problems] == [
+        ("nowhere", "no longer there, or a link to nothing"),
+        ("b.png", "empty (0 bytes)"),
+    ]
+    [unreadable] = photos(empty, state="unreadable")
+    assert (unreadable.path, unreadable.reason) == (pictures / "b.png", "empty (0 bytes)")
+    again = scan_photos(empty, reader, [pictures])
+    assert (again.n_read, len(again.problems)) == (0, 1)
+    paint(pictures / "b.png", 20)
+    assert scan_photos(empty, reader, [pictures]).n_read == 1
+    assert photos(empty, state="unreadable") == []
+
+
+def test_faces_outlast_damage_that_is_repaired(scanned, reader, pictures):
+    kept = (pictures / "a.png").read_bytes()
+    (pictures / "a.png").write_bytes(kept[:99])
+    assert len(scan_photos(scanned, reader, [pictures]).problems) == 1
+    assert photo_at(scanned, pictures / "a.png").state == "unreadable"
+    (pictures / "a.png").write_bytes(kept)
+    scan_photos(scanned, reader, [pictures])
+    assert photo_at(scanned, pictures / "a.png").state == "present"
+    assert ada_has(scanned) == ["a.png"]
+
+
+def test_links_lead_to_the_same_photographs(scanned, reader, pictures, tmp_path):
+    (tmp_path / "link").symlink_to(pictures, target_is_directory=True)
+    assert scan_photos(scanned, reader, [tmp_path / "link"]) == replace(NOTHING, n_unchanged=5)
+
+
+def test_another_recogniser_does_not_replace_faces(scanned, pictures, tmp_path):
+    other = FaceReader(OneFace(), OtherColour())
+    with pytest.raises(InputError, match="has faces of the model 'mean colour'"):
+        scan_photos(scanned, other, [pictures])
+    assert ada_has(scanned) == ["a.png"]
+    (tmp_path / "new").mkdir()
+    paint(tmp_path / "new" / "x.png", 90)
+    assert scan_photos(scanned, other, [tmp_path / "new"]).n_read == 1
+
+
+def test_an_album_that_is_open_for_reading(scanned, folder, reader, pictures):
+    with open_album(folder) as album, pytest.raises(OutputError, match="for reading only"):
+        scan_photos(album, reader, [pictures])
+
+
+def test_progress_counts_what_is_read(scanned, reader, pictures):
+    paint(pictures / "f.png", 60)
+    paint(pictures / "g.png", 70)
+    seen = []
+    scan_photos(scanned, reader, [pictures], n_workers=1, on_progress=seen.append)
+    assert [(one.n_done, one.n_total) for one in seen] == [(1, 2), (2, 2)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pause"), reason="no such signals")
+def test_a_killed_scan_goes_on_and_counts_nothing_twice(folder, reader, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    n_photos = 2 * COMMIT_EVERY + 5
+    for number in range(n_photos):
+        paint(pictures / f"{number:02}.png", number)
+    n_read = COMMIT_EVERY + 3
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "tests.scan_worker", folder, pictures, str(n_read)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    with killed.stdout as said:
+        assert said.readline() == "read\n"
+        os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    with open_album(folder) as album:
+        assert len(photos(album)) == album.count("SELECT count(*) FROM faces") == COMMIT_EVERY
+    with edit_album(folder, "test") as album:
+        report = scan_photos(album, reader, [pictures])
+        assert (report.n_unchanged, report.n_read) == (COMMIT_EVERY, n_photos - COMMIT_EVERY)
+        [model] = album.models()
+        assert len(photos(album)) == album.n_rows(model) == n_photos
+        assert album.count("SELECT count(*) FROM thumbnails") == n_photos
+        assert audit_album(album) == []
