@@ -9,8 +9,8 @@ import typer
 
 from facelink import __version__
 from facelink.cli import (
-    benchmark,
     album,
+    benchmark,
     context_training,
     evaluation,
     grouping,
