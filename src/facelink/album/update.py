@@ -68,7 +68,8 @@ class UpdatePlan:
     confidences : dict of int to float
         Of each face that has a person afterwards, in [0, 1].
     candidates : tuple of Candidate
-        Of the faces that stay undecided; their people as they are before.
+        Of the faces that stay undecided. A person that joining number j makes anew is
+        called −2 − j here and in the suggestions.
     suggestions : tuple of (int, int, float, int)
         Two people who may be one, how likely, and their links.
     n_undecided : int
@@ -150,15 +151,17 @@ def apply_plans(album: Album, plans: list[UpdatePlan]) -> list[Change]:
     list of Change
         Everything that changed, which `undo` can take back.
     """
+    number_of: dict[tuple[EmbeddingModel, int], int] = {}
     with action(album, "update") as under_way:
         for plan in plans:
-            for joining in plan.joinings:
+            for place, joining in enumerate(plan.joinings):
                 whose = under_way.new_person() if joining.person is None else joining.person
+                number_of[plan.model, _provisional(place)] = whose
                 for other in joining.merged:
                     merge_into(under_way, whose, other)
                 for face in joining.faces:
                     under_way.place(face, whose, "automatic", plan.confidences[face])
-        _write_estimates(album, plans)
+        _write_estimates(album, plans, number_of)
     for plan in plans:
         keep_neighborhood(album, plan.model, plan.found)
     return under_way.changes
@@ -188,6 +191,10 @@ def _plan(
     labels = placing.merged.labels
     person_of_label = _survivors(labels, standing)
     joinings = _joinings(labels, person_of_label, found.faces, standing)
+    for place, joining in enumerate(joinings):
+        if joining.person is None:
+            member = found.positions(np.array(joining.faces[:1]))
+            person_of_label[labels[member]] = _provisional(place)
     is_placed = (np.bincount(labels)[labels] > 1) | (standing.people != FREE)
     confidence = placing.merged.membership.confidence
     candidates, suggestions = _estimates(placing, person_of_label, is_placed, found, standing)
@@ -201,6 +208,11 @@ def _plan(
         placing.in_one_photo.log_odds if with_photo_evidence else 0.0,
         found,
     )
+
+
+def _provisional(place: int) -> int:
+    """What the new person of a joining is called until they have a number."""
+    return -2 - place
 
 
 def _without(links: Links, left_out: NDArray[np.bool_]) -> Links:
@@ -284,7 +296,7 @@ def _estimates(
     alone = np.flatnonzero(~is_placed)
     face_of_label[merged.labels[alone]] = found.faces[alone]
     faces = face_of_label[between.pairs[order]].max(axis=1)
-    whose = people[:, 1]
+    whose = np.where(people[:, 0] == FREE, people[:, 1], people[:, 0])
     is_candidate = ~asked & (faces != FREE) & (whose != FREE)
     return (
         _best_of_each(faces[is_candidate], whose[is_candidate], likelihoods[order[is_candidate]]),
@@ -306,7 +318,9 @@ def _best_of_each(
     return tuple(kept)
 
 
-def _write_estimates(album: Album, plans: list[UpdatePlan]) -> None:
+def _write_estimates(
+    album: Album, plans: list[UpdatePlan], number_of: dict[tuple[EmbeddingModel, int], int]
+) -> None:
     """Write confidences, candidates and suggestions; they are no part of the history."""
     connection = album.connection
     before = dict(
@@ -326,8 +340,15 @@ def _write_estimates(album: Album, plans: list[UpdatePlan]) -> None:
         )
         connection.executemany(
             "INSERT INTO candidates VALUES (?, ?, ?)",
-            [(one.face, one.person, one.likelihood) for one in plan.candidates],
+            [
+                (one.face, number_of.get((plan.model, one.person), one.person), one.likelihood)
+                for one in plan.candidates
+            ],
         )
         connection.executemany(
-            "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?)", plan.suggestions
+            "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?)",
+            [
+                (*sorted(number_of.get((plan.model, one), one) for one in pair), likelihood, n)
+                for *pair, likelihood, n in plan.suggestions
+            ],
         )

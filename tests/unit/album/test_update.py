@@ -12,6 +12,7 @@ from facelink.album.suggestions import Evidence, merge_suggestions, split_sugges
 from facelink.album.update import apply_plans, plan_update
 from facelink.errors import InputError
 from facelink.metrics import bcubed_scores
+from tests.helpers import clustered_features
 from tests.unit.album.helpers import (
     add,
     edited,
@@ -232,3 +233,17 @@ def test_a_split_is_suggested_where_two_people_were_made_one(half):
     found = split_suggestion(half, Evidence(half), kept)
     assert set(found.faces) in ends
     assert found.likelihood < 0.5
+
+
+def test_people_who_are_new_are_asked_about_at_once(folder):
+    features, _ = clustered_features(12, 4, n_features=32, seed=2, spread=1.0)
+    with edited(folder) as album:
+        add(album, features)
+        update(album)
+        first = tables(album)
+        assert first["suggestions"]
+        assert first["candidates"]
+        update(album)
+        again = tables(album)
+    for table in ("suggestions", "candidates"):
+        assert [row[:2] for row in again[table]] == [row[:2] for row in first[table]]
