@@ -23,6 +23,7 @@ COMMANDS = (
     "merge",
     "evaluate",
     "upper-bound",
+    "benchmark",
     "synth",
     "import-checkpoint",
     "demo",
