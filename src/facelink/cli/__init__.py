@@ -15,6 +15,7 @@ from facelink.cli import (
     evaluation,
     grouping,
     photos,
+    review,
     samples,
     training,
 )
@@ -44,6 +45,7 @@ for _command in (
     samples.synth,
     training.import_checkpoint,
     samples.demo,
+    review.review,
 ):
     app.command(_command.__name__.replace("_", "-"), cls=VariadicCommand)(_command)
 

@@ -38,7 +38,11 @@ class TestHelp:
     def test_it_lists_the_commands_in_the_order_of_their_use(self, succeed, option):
         written = succeed(option)
         listed = written.out.split("Commands:")[1].split("\n")
-        assert tuple(line.split()[0] for line in listed if line.strip()) == (*COMMANDS, "album")
+        assert tuple(line.split()[0] for line in listed if line.strip()) == (
+            *COMMANDS,
+            "review",
+            "album",
+        )
         assert written.err == ""
 
     def test_it_tells_a_newcomer_where_to_begin(self, succeed):

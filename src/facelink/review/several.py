@@ -1,0 +1,72 @@
+"""Decisions about several faces that are one action, to be undone with one key."""
+
+from collections.abc import Sequence
+
+from facelink.album.decisions import contradicted
+from facelink.album.history import Action, action
+from facelink.album.library import Album
+from facelink.album.queries import face, placement, representative
+from facelink.album.records import Change
+from facelink.errors import InputError
+
+
+def assign_to_new(album: Album, faces: Sequence[int], name: str) -> list[Change]:
+    """Faces are together of someone new, who has a name.
+
+    Raises
+    ------
+    InputError
+        If there are no faces, the album has not all of them, or the name is blank.
+    """
+    chosen = _known(album, faces)
+    clean = name.strip()
+    if not clean:
+        raise InputError("a blank name; give one that can be read.")
+    with action(album, f"{len(chosen)} faces are of {clean}") as under_way:
+        whose = under_way.new_person(clean)
+        for one in chosen:
+            under_way.place(one, whose, "user", 1.0)
+        for one in chosen[1:]:
+            under_way.decide("same", chosen[0], one)
+        _take_back_contradicted(under_way)
+    return under_way.changes
+
+
+def reject_faces(album: Album, faces: Sequence[int]) -> list[Change]:
+    """Faces are not of the people they are placed at: they become undecided, and stay away.
+
+    Raises
+    ------
+    InputError
+        If there are no faces, or one of them is placed nowhere.
+    """
+    chosen = _known(album, faces)
+    whose = {}
+    for one in chosen:
+        place = placement(album, one)
+        if place is None:
+            raise InputError(f"face {one} is undecided; there is nobody to take it from.")
+        whose[one] = place.person
+    with action(album, f"{len(chosen)} faces are not who they were placed at") as under_way:
+        for one in chosen:
+            under_way.place(one, None)
+        for one in chosen:
+            staying = representative(album, whose[one])
+            if staying is not None:
+                under_way.decide("different", one, staying)
+        _take_back_contradicted(under_way)
+    return under_way.changes
+
+
+def _known(album: Album, faces: Sequence[int]) -> list[int]:
+    if not faces:
+        raise InputError("no faces; give at least one.")
+    return [face(album, one).id for one in sorted(set(faces))]
+
+
+def _take_back_contradicted(under_way: Action) -> None:
+    """Take back the older decisions that this action contradicts."""
+    new = {change.subject_id for change in under_way.changes if change.subject == "decision"}
+    for decision in contradicted(under_way.album):
+        if decision not in new:
+            under_way.set_field("decision", decision, "is_undone", 1)
