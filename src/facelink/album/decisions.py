@@ -79,7 +79,7 @@ def say_same(album: Album, first: int, second: int) -> list[Change]:
                 if under_way.place_of(one)[0] is None:
                     under_way.place(one, whose, "user", 1.0)
         under_way.decide("same", first, second)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -91,7 +91,7 @@ def say_different(album: Album, first: int, second: int) -> list[Change]:
         if whose is not None and whose == under_way.place_of(first)[0]:
             under_way.place(second, None)
         under_way.decide("different", first, second)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -109,7 +109,7 @@ def merge_people(album: Album, kept: int, other: int) -> list[Change]:
     with action(album, f"merge person {other} into person {kept}") as under_way:
         merge_into(under_way, kept, other)
         under_way.decide("same", first, second)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -120,7 +120,7 @@ def separate_people(album: Album, first: int, second: int) -> list[Change]:
     one, other = _face_of(album, first), _face_of(album, second)
     with action(album, f"persons {first} and {second} are different people") as under_way:
         under_way.decide("different", one, other)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -148,7 +148,7 @@ def split_person(album: Album, person_id: int, faces: Sequence[int]) -> list[Cha
             under_way.place(one, stranger, "user", 1.0)
         staying = representative(album, person_id)
         under_way.decide("different", parting[0], min(members) if staying is None else staying)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -169,7 +169,7 @@ def assign_faces(album: Album, faces: Sequence[int], person_id: int | None) -> l
         anchor = faces[0] if known is None else known
         for one in sorted(set(faces) - {anchor}):
             under_way.decide("same", anchor, one)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -189,7 +189,7 @@ def reject_face(album: Album, face_id: int) -> list[Change]:
         other = representative(album, place.person)
         if other is not None:
             under_way.decide("different", face_id, other)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -205,7 +205,7 @@ def set_aside(
         for one in faces:
             under_way.place(one, None)
             under_way.decide(kind, one)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -245,7 +245,7 @@ def merge_into(under_way: Action, kept: int, other: int) -> None:
     under_way.set_field("person", other, "merged_into", kept)
 
 
-def _take_back_contradicted(under_way: Action) -> None:
+def take_back_contradicted(under_way: Action) -> None:
     """Take back the older decisions that this action contradicts."""
     new = {change.subject_id for change in under_way.changes if change.subject == "decision"}
     for decision in contradicted(under_way.album):

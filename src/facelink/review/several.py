@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from facelink.album.decisions import contradicted
-from facelink.album.history import Action, action
+from facelink.album.decisions import take_back_contradicted
+from facelink.album.history import action
 from facelink.album.library import Album
 from facelink.album.queries import face, placement, representative
 from facelink.album.records import Change
@@ -28,7 +28,7 @@ def assign_to_new(album: Album, faces: Sequence[int], name: str) -> list[Change]
             under_way.place(one, whose, "user", 1.0)
         for one in chosen[1:]:
             under_way.decide("same", chosen[0], one)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -54,7 +54,7 @@ def reject_faces(album: Album, faces: Sequence[int]) -> list[Change]:
             staying = representative(album, whose[one])
             if staying is not None:
                 under_way.decide("different", one, staying)
-        _take_back_contradicted(under_way)
+        take_back_contradicted(under_way)
     return under_way.changes
 
 
@@ -62,11 +62,3 @@ def _known(album: Album, faces: Sequence[int]) -> list[int]:
     if not faces:
         raise InputError("no faces; give at least one.")
     return [face(album, one).id for one in sorted(set(faces))]
-
-
-def _take_back_contradicted(under_way: Action) -> None:
-    """Take back the older decisions that this action contradicts."""
-    new = {change.subject_id for change in under_way.changes if change.subject == "decision"}
-    for decision in contradicted(under_way.album):
-        if decision not in new:
-            under_way.set_field("decision", decision, "is_undone", 1)
