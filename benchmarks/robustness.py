@@ -7,10 +7,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from facelink.benchmark.collections import FaceCollection
+from facelink.benchmark.report.markdown import table_markdown
 from facelink.benchmark.robustness import RobustnessSettings, measure_robustness
 from facelink.benchmark.robustness_tables import robustness_tables
 from facelink.files import write_json
+from facelink.training.face_sets import FaceSet
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -25,8 +26,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="record to write, JSON")
     options = parser.parse_args(args)
     measured = measure_robustness(
-        FaceCollection.load(*options.test),
-        FaceCollection.load(*options.strangers) if options.strangers else None,
+        FaceSet.load(*options.test, options.test[0].stem),
+        FaceSet.load(*options.strangers, options.strangers[0].stem) if options.strangers else None,
         RobustnessSettings(
             options.fixed_cosine,
             n_draws=options.draws,
@@ -38,9 +39,7 @@ def main(args: Sequence[str] | None = None) -> None:
         write_json(options.out, measured.as_dict())
     for table in robustness_tables(measured):
         print(f"\n**{table.caption}**\n")
-        print(f"| {' | '.join(table.columns)} |")
-        print("|---" * len(table.columns) + "|")
-        print("\n".join(f"| {' | '.join(row)} |" for row in table.rows))
+        print(table_markdown(table))
         print(f"\n{table.note}", flush=True)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.cosine import best_threshold
 from facelink.benchmark.document import Table
 from facelink.benchmark.scored import (
@@ -26,6 +25,7 @@ from facelink.models.loading import LinkModel
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
+from facelink.training.face_sets import FaceSet
 
 MAX_NEIGHBORS = 160
 """Neighbours that are searched once for all rows, as far as there are so many others."""
@@ -64,11 +64,11 @@ class TestBench:
 
     __test__ = False  # its name does not make it a test
 
-    collection: FaceCollection
+    collection: FaceSet
     graph: NeighborGraph
 
     @classmethod
-    def of(cls, collection: FaceCollection) -> Self:
+    def of(cls, collection: FaceSet) -> Self:
         """Search the neighbours once."""
         k = min(MAX_NEIGHBORS, collection.n_faces - 1)
         return cls(collection, find_neighbors(collection.features, k))
@@ -120,7 +120,7 @@ class TestBench:
 
 
 def ablation_tables(
-    collection: FaceCollection, rows: Iterable[AblationRow], notes: dict[str, str]
+    collection: FaceSet, rows: Iterable[AblationRow], notes: dict[str, str]
 ) -> tuple[Table, ...]:
     """Show each study as a table.
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.document import Table
 from facelink.benchmark.scored import percent
 from facelink.neighbors.search import find_neighbors
+from facelink.training.face_sets import FaceSet
 from facelink.upper_bound import UpperBound, default_ks, upper_bound_by_k
 
 
@@ -47,7 +47,7 @@ class CollectionBounds:
 
 
 def collection_bounds(
-    collection: FaceCollection, ks: Sequence[int] | None = None, method: str = "auto"
+    collection: FaceSet, ks: Sequence[int] | None = None, method: str = "auto"
 ) -> CollectionBounds:
     """Bound a collection for several k with one neighbour search.
 

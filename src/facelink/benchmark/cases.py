@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facelink.benchmark import changes
-from facelink.benchmark.collections import FaceCollection
 from facelink.errors import InputError
 from facelink.features import normalize_features
 from facelink.metrics import group_ids
 from facelink.training.context.embedders import draw_embedder
+from facelink.training.face_sets import FaceSet
 
 WHOLE = "all faces"
 """Name of the case of the whole collection; that of its half is compared with it."""
@@ -40,7 +40,7 @@ class Case:
         Kind of change; each has a table of its own.
     name : str
         The change; several draws of it have one name.
-    faces : FaceCollection
+    faces : FaceSet
         The faces, those that are scored first.
     n_scored : int
         Faces that are scored; the others are only there.
@@ -50,7 +50,7 @@ class Case:
 
     family: str
     name: str
-    faces: FaceCollection
+    faces: FaceSet
     n_scored: int
     origins: NDArray[np.int64] | None = None
 
@@ -59,7 +59,7 @@ class Case:
         cls,
         family: str,
         name: str,
-        faces: FaceCollection,
+        faces: FaceSet,
         origins: NDArray[np.int64] | None = None,
     ) -> "Case":
         """A case of which every face is scored."""
@@ -67,8 +67,8 @@ class Case:
 
 
 def robustness_cases(
-    collection: FaceCollection,
-    strangers: FaceCollection | None = None,
+    collection: FaceSet,
+    strangers: FaceSet | None = None,
     *,
     n_draws: int = 5,
     n_large_person: int = 3_000,
@@ -116,7 +116,7 @@ def robustness_cases(
             f"{collection.name} of {collection.features.shape[1]}; take them from the same "
             "embedding model, or leave them out to have them made up."
         )
-    collection = FaceCollection(collection.name, collection.features, people)
+    collection = FaceSet(collection.name, collection.features, people)
     random = np.random.default_rng(seed)
     yield Case.of("fewer faces", WHOLE, collection)
     yield _half(collection, random)
@@ -130,15 +130,15 @@ def robustness_cases(
     yield from _other_embedders(collection, random)
 
 
-def _half(collection: FaceCollection, random: np.random.Generator) -> Case:
+def _half(collection: FaceSet, random: np.random.Generator) -> Case:
     kept = np.sort(random.permutation(collection.n_faces)[: max(2, collection.n_faces // 2)])
-    return Case.of("fewer faces", "half of the faces", collection.subset(kept), kept)
+    return Case.of("fewer faces", "half of the faces", collection.take(kept), kept)
 
 
 def _among_strangers(
-    collection: FaceCollection, strangers: FaceCollection | None, random: np.random.Generator
+    collection: FaceSet, strangers: FaceSet | None, random: np.random.Generator
 ) -> Iterator[Case]:
-    own = collection.subset(changes.some_people(collection.labels, _N_OWN, random))
+    own = collection.take(changes.some_people(collection.labels, _N_OWN, random))
     yield Case.of("strangers", "some people alone", own)
     if strangers is None:
         others = changes.made_up_strangers(collection.features, max(_TIMES) * own.n_faces, random)
@@ -148,17 +148,17 @@ def _among_strangers(
         added = others[: times * own.n_faces]
         name = f"among {len(added):,} strangers ({len(added) / own.n_faces:.1f} ×)"
         yield Case("strangers", name, _joined(own, added), own.n_faces)
-    only = collection.subset(changes.one_each(collection.labels, random))
+    only = collection.take(changes.one_each(collection.labels, random))
     yield Case.of("strangers", "only strangers", only)
 
 
-def _noise(collection: FaceCollection, random: np.random.Generator) -> Iterator[Case]:
+def _noise(collection: FaceSet, random: np.random.Generator) -> Iterator[Case]:
     for amount in _NOISE:
         noisy = changes.noisy(collection.features, amount, random)
         yield Case.of("noise", f"noise of length {amount}", _described(collection, noisy))
 
 
-def _outliers(collection: FaceCollection, random: np.random.Generator) -> Iterator[Case]:
+def _outliers(collection: FaceSet, random: np.random.Generator) -> Iterator[Case]:
     n, width = collection.features.shape
     for share in _RANDOM_SHARES:
         nobody = random.standard_normal((round(share * n), width), dtype=np.float32)
@@ -171,10 +171,8 @@ def _outliers(collection: FaceCollection, random: np.random.Generator) -> Iterat
         yield Case.of("outliers", name, _described(collection, changed))
 
 
-def _unbalanced(
-    collection: FaceCollection, n_large: int, random: np.random.Generator
-) -> Iterator[Case]:
-    singles = collection.subset(changes.one_each(collection.labels, random)[:n_large])
+def _unbalanced(collection: FaceSet, n_large: int, random: np.random.Generator) -> Iterator[Case]:
+    singles = collection.take(changes.one_each(collection.labels, random)[:n_large])
     person = changes.made_up_person(collection.features, n_large, random)
     together = _joined(singles, person, as_one=True)
     name = f"a made-up person of {len(person):,} faces beside {singles.n_faces:,} of one"
@@ -184,39 +182,39 @@ def _unbalanced(
     alone = changes.one_each(collection.labels, random)
     rest = alone[~largest[alone]]
     name = f"the person of {sizes.max():,} faces beside {len(rest):,} of one"
-    faces = collection.subset(np.concatenate([np.flatnonzero(largest), rest]))
+    faces = collection.take(np.concatenate([np.flatnonzero(largest), rest]))
     yield Case.of("unbalanced sizes", name, faces)
 
 
-def _small(collection: FaceCollection, n_draws: int, random: np.random.Generator) -> Iterator[Case]:
+def _small(collection: FaceSet, n_draws: int, random: np.random.Generator) -> Iterator[Case]:
     for n in _SMALL:
         if n >= collection.n_faces:
             continue
         for _ in range(n_draws):
             faces = random.permutation(changes.some_people(collection.labels, n, random))[:n]
-            yield Case.of("small sets", f"{n} faces", collection.subset(faces))
+            yield Case.of("small sets", f"{n} faces", collection.take(faces))
 
 
-def _copies(collection: FaceCollection, random: np.random.Generator) -> Iterator[Case]:
+def _copies(collection: FaceSet, random: np.random.Generator) -> Iterator[Case]:
     n = collection.n_faces
     some = random.permutation(n)[: max(1, round(_COPIED_SHARE * n))]
     for name, copied in (
         (f"{_COPIED_SHARE:.0%} of the faces twice", some),
         ("all faces twice", np.arange(n)),
     ):
-        faces = collection.subset(np.concatenate([np.arange(n), copied]))
+        faces = collection.take(np.concatenate([np.arange(n), copied]))
         yield Case.of("exact copies", name, faces)
 
 
-def _alone(collection: FaceCollection, n_draws: int, random: np.random.Generator) -> Iterator[Case]:
+def _alone(collection: FaceSet, n_draws: int, random: np.random.Generator) -> Iterator[Case]:
     people, sizes = np.unique(collection.labels, return_counts=True)
     for n in _ALONE:
         for person in random.permutation(people[sizes >= n])[:n_draws]:
             faces = random.permutation(np.flatnonzero(collection.labels == person))[:n]
-            yield Case.of("one person alone", f"{n} faces", collection.subset(faces))
+            yield Case.of("one person alone", f"{n} faces", collection.take(faces))
 
 
-def _other_embedders(collection: FaceCollection, random: np.random.Generator) -> Iterator[Case]:
+def _other_embedders(collection: FaceSet, random: np.random.Generator) -> Iterator[Case]:
     family, features = "other embedders", collection.features
     steeper = changes.steeper_spectrum(features)
     made_up = {
@@ -232,18 +230,16 @@ def _other_embedders(collection: FaceCollection, random: np.random.Generator) ->
         yield Case.of(family, f"drawn as for training, {number}", _described(collection, drawn))
 
 
-def _described(collection: FaceCollection, features: NDArray[np.float32]) -> FaceCollection:
+def _described(collection: FaceSet, features: NDArray[np.float32]) -> FaceSet:
     """The same faces, as somebody else describes them."""
-    return FaceCollection(collection.name, features, collection.labels)
+    return FaceSet(collection.name, features, collection.labels)
 
 
-def _joined(
-    collection: FaceCollection, added: NDArray[np.float32], *, as_one: bool = False
-) -> FaceCollection:
+def _joined(collection: FaceSet, added: NDArray[np.float32], *, as_one: bool = False) -> FaceSet:
     """Faces of new people after those of a collection: one person each, or all of one."""
     first = collection.labels.max() + 1
     people = np.full(len(added), first) if as_one else first + np.arange(len(added))
-    return FaceCollection(
+    return FaceSet(
         collection.name,
         np.concatenate([collection.features, added]),
         np.concatenate([collection.labels, people]),

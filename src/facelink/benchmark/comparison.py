@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from facelink.baselines.method import Baseline
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.machine import machine, versions
 from facelink.benchmark.measure import Inputs, measure
 from facelink.benchmark.results import (
@@ -24,9 +23,13 @@ from facelink.benchmark.results import (
 )
 from facelink.errors import InputError
 from facelink.metrics import clustering_scores, group_ids
+from facelink.training.face_sets import FaceSet
 
 HELD_OUT_SHARE = 0.3
 """Of the people, on whom values are chosen where there is no other collection for it."""
+
+HELD_OUT = " (held-out people)"
+"""Ends the name of such a part of a collection; the others keep the name."""
 
 _PACKAGES = ("facelink", "scikit-learn", "scikit-network", "infomap")
 
@@ -60,14 +63,14 @@ class ComparisonSettings:
 class _Test:
     """A test collection, and those that its parameters are chosen on."""
 
-    collection: FaceCollection
-    tuning: tuple[FaceCollection, ...]
+    collection: FaceSet
+    tuning: tuple[FaceSet, ...]
     tuned_on: str
 
 
 def compare(
-    tests: Sequence[FaceCollection],
-    tuning: Sequence[FaceCollection],
+    tests: Sequence[FaceSet],
+    tuning: Sequence[FaceSet],
     baselines: Sequence[Baseline],
     settings: ComparisonSettings | None = None,
     *,
@@ -132,9 +135,7 @@ def compare(
     )
 
 
-def hold_out_people(
-    collection: FaceCollection, share: float, seed: int
-) -> tuple[FaceCollection, FaceCollection]:
+def hold_out_people(collection: FaceSet, share: float, seed: int) -> tuple[FaceSet, FaceSet]:
     """Divide a collection by people: the others, and a share of them held out."""
     people = np.unique(collection.labels)
     if len(people) < 2:
@@ -146,8 +147,8 @@ def hold_out_people(
     chosen = np.random.default_rng(seed).choice(people, n_held_out, replace=False)
     is_held_out = np.isin(collection.labels, chosen)
     return (
-        collection.subset(np.flatnonzero(~is_held_out)),
-        collection.subset(np.flatnonzero(is_held_out), f"{collection.name} (held-out people)"),
+        collection.take(np.flatnonzero(~is_held_out)),
+        collection.take(np.flatnonzero(is_held_out), f"{collection.name}{HELD_OUT}"),
     )
 
 
@@ -155,7 +156,7 @@ _Runs = dict[tuple[str, str], GridRun]
 """By collection and method."""
 
 
-def _planned(test: FaceCollection, tuning: Sequence[FaceCollection], seed: int) -> _Test:
+def _planned(test: FaceSet, tuning: Sequence[FaceSet], seed: int) -> _Test:
     others = tuple(one for one in tuning if one.name != test.name)
     if others:
         return _Test(test, others, ", ".join(one.name for one in others))
@@ -164,9 +165,9 @@ def _planned(test: FaceCollection, tuning: Sequence[FaceCollection], seed: int) 
     return _Test(rest, (held_out,), f"{n_people:,} of its own people, who are no part of the test")
 
 
-def _distinct(planned: Sequence[_Test]) -> list[FaceCollection]:
+def _distinct(planned: Sequence[_Test]) -> list[FaceSet]:
     """Every collection once, tests first; `InputError` if two tests share a name."""
-    found: dict[str, FaceCollection] = {}
+    found: dict[str, FaceSet] = {}
     for test in planned:
         if test.collection.name in found:
             raise InputError(
@@ -185,7 +186,7 @@ def _distinct(planned: Sequence[_Test]) -> list[FaceCollection]:
 
 
 def _outstanding(
-    collection: FaceCollection,
+    collection: FaceSet,
     planned: Sequence[_Test],
     baselines: Sequence[Baseline],
     runs: _Runs,
@@ -201,7 +202,7 @@ def _outstanding(
 
 
 def _grid_runs(
-    collection: FaceCollection,
+    collection: FaceSet,
     baselines: Sequence[Baseline],
     settings: ComparisonSettings,
     progress: Callable[[str], None],
@@ -217,7 +218,7 @@ def _grid_runs(
 
 
 def _grid_run(
-    collection: FaceCollection, baseline: Baseline, inputs: Inputs, settings: ComparisonSettings
+    collection: FaceSet, baseline: Baseline, inputs: Inputs, settings: ComparisonSettings
 ) -> GridRun:
     measured = measure(baseline, inputs, time_limit=settings.time_limit, seed=settings.seed)
     points = tuple(
@@ -288,7 +289,7 @@ def _scored(base: MethodResult, run: GridRun, point: GridPoint) -> MethodResult:
     )
 
 
-def _facts(collection: FaceCollection) -> CollectionFacts:
+def _facts(collection: FaceSet) -> CollectionFacts:
     sizes = np.bincount(group_ids(collection.labels))
     n_singletons = int(np.count_nonzero(sizes == 1))
     return CollectionFacts(

@@ -9,11 +9,11 @@ import numpy as np
 from facelink.baselines.method import WITHOUT_PARAMETER, Baseline
 from facelink.baselines.registry import baseline_called
 from facelink.baselines.view import FaceView
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.document import Figure, Section, Table
 from facelink.benchmark.plots import SizedTimes, time_by_size
 from facelink.benchmark.results import ComparisonRecord
 from facelink.benchmark.scored import timed
+from facelink.training.face_sets import FaceSet
 
 _SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 _METHODS = ("facelink", "cosine", "average-linkage", "hdbscan", "chinese-whispers", "louvain")
@@ -48,7 +48,7 @@ class GrowthPoint:
 
 
 def measure_growth(
-    collection: FaceCollection,
+    collection: FaceSet,
     values: Mapping[str, float],
     seed: int = 0,
     *,
@@ -81,9 +81,9 @@ def measure_growth(
         if value is None:
             continue
         if baseline.refusal(_WARM_UP_FACES) is None:
-            _measured(baseline, value, collection.subset(order[:_WARM_UP_FACES]), seed)
+            _measured(baseline, value, collection.take(order[:_WARM_UP_FACES]), seed)
         for size in sizes:
-            part = collection.subset(np.sort(order[:size]))
+            part = collection.take(np.sort(order[:size]))
             points.append(_measured(baseline, value, part, seed))
             if on_point is not None:
                 on_point(points[-1])
@@ -102,7 +102,7 @@ def chosen_values(record: ComparisonRecord, collection: str) -> dict[str, float]
     }
 
 
-def growth_section(collection: FaceCollection, points: tuple[GrowthPoint, ...]) -> Section:
+def growth_section(collection: FaceSet, points: tuple[GrowthPoint, ...]) -> Section:
     """Show the times as a figure and a table."""
     return Section(
         f"Time against size: {collection.name}",
@@ -114,7 +114,7 @@ def growth_section(collection: FaceCollection, points: tuple[GrowthPoint, ...]) 
     )
 
 
-def _measured(baseline: Baseline, value: float, part: FaceCollection, seed: int) -> GrowthPoint:
+def _measured(baseline: Baseline, value: float, part: FaceSet, seed: int) -> GrowthPoint:
     limit = baseline.refusal(part.n_faces)
     if limit is not None:
         return GrowthPoint(baseline.title, part.n_faces, None, limit)
@@ -122,7 +122,7 @@ def _measured(baseline: Baseline, value: float, part: FaceCollection, seed: int)
     return GrowthPoint(baseline.title, part.n_faces, seconds)
 
 
-def _table(collection: FaceCollection, points: tuple[GrowthPoint, ...]) -> Table:
+def _table(collection: FaceSet, points: tuple[GrowthPoint, ...]) -> Table:
     sizes = sorted({point.n_faces for point in points})
     found = {(point.method, point.n_faces): point for point in points}
     rows = tuple(
@@ -143,7 +143,7 @@ def _seconds(point: GrowthPoint) -> str:
     return "–" if point.seconds is None else f"{point.seconds:.2f}"
 
 
-def _figure(collection: FaceCollection, points: tuple[GrowthPoint, ...]) -> Figure:
+def _figure(collection: FaceSet, points: tuple[GrowthPoint, ...]) -> Figure:
     times = {}
     for method in dict.fromkeys(point.method for point in points):
         own = [point for point in points if point.method == method]

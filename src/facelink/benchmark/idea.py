@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.link_curves import link_curve
 from facelink.errors import InputError
 from facelink.link_prediction import similarity_links
@@ -23,6 +22,7 @@ from facelink.models.context_gcn import ContextGCN
 from facelink.models.loading import LinkModel
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.neighbors.search import find_neighbors
+from facelink.training.face_sets import FaceSet
 
 METHODS = ("cosine", "shared neighbours", "link model")
 
@@ -86,7 +86,7 @@ class IdeaExample:
     n_alike: int
 
 
-def find_idea_example(faces: FaceCollection, model: LinkModel | None = None) -> IdeaExample:
+def find_idea_example(faces: FaceSet, model: LinkModel | None = None) -> IdeaExample:
     """Pick the neighbourhood that shows the idea best.
 
     Thresholds of the cosine and of shared neighbours are those at which the

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.document import Figure, Section, Table
 from facelink.benchmark.drawing import GREY, INK, PALE, PALETTE, RIGHT, WRONG, draw
 from facelink.benchmark.idea import N_SHOWN, IdeaExample, MethodLinks, find_idea_example
 from facelink.models.loading import LinkModel
 from facelink.synthetic import SyntheticSettings, make_faces
+from facelink.training.face_sets import FaceSet
 
 _MADE_UP = SyntheticSettings(
     n_faces=2_000, n_features=128, spread=1.1, family_share=0.3, family_similarity=0.55
@@ -23,7 +23,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def idea_section(
-    faces: FaceCollection | None = None, model: LinkModel | None = None, seed: int = 0
+    faces: FaceSet | None = None, model: LinkModel | None = None, seed: int = 0
 ) -> Section:
     """Find a neighbourhood that shows the idea, and draw it.
 
@@ -38,7 +38,7 @@ def idea_section(
     """
     if faces is None:
         made = make_faces(_MADE_UP, seed=seed)
-        faces = FaceCollection("made-up faces", made.features, made.labels)
+        faces = FaceSet("made-up faces", made.features, made.labels)
     example = find_idea_example(faces, model)
     return Section(
         "The idea: links judged in context",

@@ -5,11 +5,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from facelink.benchmark.collections import FaceCollection
-from facelink.benchmark.comparison import ComparisonSettings
+from facelink.benchmark.comparison import HELD_OUT, ComparisonSettings
 from facelink.benchmark.results import GridRun, grid_run
 from facelink.errors import InputError
 from facelink.files import write_json
+from facelink.training.face_sets import FaceSet
 
 
 class KeptRuns:
@@ -21,16 +21,20 @@ class KeptRuns:
         Made at the first run that is kept.
     collections
         Test and tuning collections. Runs of other faces, labels or settings
-        under the same names are not found.
+        under the same names are not found, nor those of a collection that was
+        divided because there was none to tune on.
     settings
         Of the comparison.
     """
 
     def __init__(
-        self, folder: Path, collections: list[FaceCollection], settings: ComparisonSettings
+        self, folder: Path, collections: list[FaceSet], settings: ComparisonSettings
     ) -> None:
         self.folder = folder
-        self._fingerprints = {one.name: _fingerprint(one, settings) for one in collections}
+        is_divided = len(collections) == 1
+        self._fingerprints = {
+            one.name: _fingerprint(one, settings, is_divided) for one in collections
+        }
 
     def keep(self, run: GridRun) -> None:
         """Write a run; `OutputError` if that fails."""
@@ -43,14 +47,14 @@ class KeptRuns:
         return [_read(path) for path in paths if path.exists()]
 
     def _path(self, collection: str, method: str) -> Path:
-        # What is held out of a test collection follows from it, and so does its fingerprint.
-        whole = collection.removesuffix(" (held-out people)")
+        whole = collection.removesuffix(HELD_OUT)
         held_out = "-held-out" if whole != collection else ""
         return self.folder / f"{self._fingerprints[whole]}{held_out}-{method}.json"
 
 
-def _fingerprint(collection: FaceCollection, settings: ComparisonSettings) -> str:
-    digest = hashlib.sha256(f"{settings.time_limit:g} {settings.seed}".encode())
+def _fingerprint(collection: FaceSet, settings: ComparisonSettings, is_divided: bool) -> str:
+    circumstances = f"{settings.time_limit:g} {settings.seed} {is_divided}"
+    digest = hashlib.sha256(circumstances.encode())
     for part in (collection.features, collection.labels):
         digest.update(str(part.shape).encode())
         digest.update(part.tobytes())

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from facelink.benchmark.cases import WHOLE, Case, robustness_cases
 from facelink.benchmark.changes import some_people
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.cosine import best_threshold
 from facelink.benchmark.scored import Scored, timed
 from facelink.clustering import LinkageClustering
@@ -30,6 +29,7 @@ from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import LinkModel
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.search import find_neighbors
+from facelink.training.face_sets import FaceSet
 
 FACELINK = "facelink"
 BEST_COSINE = "cosine, best threshold for these labels"
@@ -190,8 +190,8 @@ class _Study:
 
 
 def measure_robustness(
-    collection: FaceCollection,
-    strangers: FaceCollection | None = None,
+    collection: FaceSet,
+    strangers: FaceSet | None = None,
     settings: RobustnessSettings | None = None,
     *,
     models: Mapping[str, LinkModel] | None = None,
@@ -222,7 +222,7 @@ def measure_robustness(
     if collection.n_faces > settings.max_faces:
         random = np.random.default_rng(settings.seed)
         people = some_people(collection.labels, settings.max_faces, random)
-        collection = collection.subset(people)
+        collection = collection.take(people)
     study = _Study({FACELINK: ContextGCN.pretrained(), **(models or {})}, settings.fixed_cosine)
     results: list[CaseResult] = []
     for case in robustness_cases(
@@ -257,7 +257,7 @@ def _labels_by(
 
 def _warm_up(case: Case) -> Case:
     """A few faces of a case: compiles what the first timing must not count."""
-    few = case.faces.subset(np.arange(min(_WARM_UP_FACES, case.faces.n_faces)))
+    few = case.faces.take(np.arange(min(_WARM_UP_FACES, case.faces.n_faces)))
     return Case.of(case.family, "warm-up", few)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from facelink.baselines.registry import BASELINES
 from facelink.benchmark.ablation import TestBench, ablation_tables
 from facelink.benchmark.ablation_models import PAPER_BUDGET, SMALL_BUDGET, AblationBudget
 from facelink.benchmark.bounds import bounds_table, collection_bounds
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.comparison import ComparisonSettings, compare
 from facelink.benchmark.context_ablation import NOTES as CONTEXT_NOTES
 from facelink.benchmark.context_ablation import ablate_context
@@ -62,9 +62,9 @@ class BenchmarkInputs:
         If the test has too few people, or widths or names clash.
     """
 
-    test: FaceCollection
-    training: tuple[FaceCollection, ...] = ()
-    strangers: FaceCollection | None = None
+    test: FaceSet
+    training: tuple[FaceSet, ...] = ()
+    strangers: FaceSet | None = None
     models: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
@@ -136,6 +136,11 @@ class _Run:
     progress: Callable[[str], None]
     records: dict[str, Any] = field(default_factory=dict)
     comparison: ComparisonRecord | None = None
+
+    @cached_property
+    def bench(self) -> TestBench:
+        """The test faces with their neighbours, searched once for all parts."""
+        return TestBench.of(self.inputs.test)
 
 
 def run_benchmark(
@@ -212,7 +217,7 @@ def _links(run: _Run) -> Iterator[Section]:
     run.progress(f"{run.inputs.test.name}: links")
     models = {"facelink (default)": load_link_model(CONTEXT), **_trained(run)}
     section, run.records["links"] = links_section(
-        run.inputs.test, {**models, "cosine": load_link_model(COSINE)}
+        run.bench, {**models, "cosine": load_link_model(COSINE)}
     )
     yield section
 
@@ -232,7 +237,7 @@ def _growth(run: _Run) -> Iterator[Section]:
 
 
 def _ablation(run: _Run) -> Iterator[Section]:
-    test, bench = run.inputs.test, TestBench.of(run.inputs.test)
+    test, bench = run.inputs.test, run.bench
     rows = []
     for row in ablate_context(bench):
         run.progress(f"{row.study}: {row.method}")
@@ -246,9 +251,8 @@ def _ablation(run: _Run) -> Iterator[Section]:
     if not run.inputs.training:
         return
     budget = BUDGETS[run.settings.budget]
-    sets = [FaceSet(one.name, one.features, one.labels) for one in run.inputs.training]
     rows = []
-    for row in ablate_link_gcn(bench, sets, run.work / "models", budget):
+    for row in ablate_link_gcn(bench, run.inputs.training, run.work / "models", budget):
         run.progress(f"{row.study}: {row.method}")
         rows.append(row)
     run.records["ablation-link-gcn"] = [row.as_dict() for row in rows]

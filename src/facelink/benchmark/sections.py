@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from facelink.benchmark.collections import FaceCollection
+from facelink.benchmark.ablation import TestBench
 from facelink.benchmark.comparison_tables import method_table
 from facelink.benchmark.document import Figure, Section, Table
 from facelink.benchmark.link_curves import LinkCurve, link_curve
@@ -17,13 +17,11 @@ from facelink.benchmark.plots import (
 )
 from facelink.benchmark.results import ComparisonRecord, MethodResult
 from facelink.benchmark.scored import percent
-from facelink.linking import default_threshold, judge_links, subgraph_settings
-from facelink.links import Links
+from facelink.linking import default_threshold
 from facelink.merging.merge import merge_links
 from facelink.metrics import group_ids
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.loading import LinkModel
-from facelink.neighbors.search import find_neighbors
 
 _COSINE = "cosine"
 
@@ -78,14 +76,14 @@ def _method_figures(
 
 
 def links_section(
-    collection: FaceCollection, models: Mapping[str, LinkModel | None]
+    bench: TestBench, models: Mapping[str, LinkModel | None]
 ) -> tuple[Section, dict[str, Any]]:
     """Judge the links of a collection by several models; show how right they are.
 
     Parameters
     ----------
-    collection
-        Labelled faces.
+    bench
+        Labelled faces and their neighbours.
     models
         By name; None stands for the cosine similarity alone.
 
@@ -94,12 +92,13 @@ def links_section(
     Section, dict
         The section, and its record: average precision and best F by model.
     """
+    collection = bench.collection
     curves: dict[str, LinkCurve] = {}
     groups = {}
     sizes = np.bincount(group_ids(collection.labels)).astype(np.int64)
     n_same = int((sizes * (sizes - 1) // 2).sum())
     for name, model in models.items():
-        links = _links(collection, model)
+        links, _ = bench.judge(model, bench.settings(model))
         ends = collection.labels[links.pairs]
         curves[name] = link_curve(links.likelihoods, ends[:, 0] == ends[:, 1], n_same)
         if isinstance(model, ContextGCN):
@@ -126,12 +125,6 @@ def links_section(
         ),
     )
     return section, record
-
-
-def _links(collection: FaceCollection, model: LinkModel | None) -> Links:
-    settings = subgraph_settings(model, collection.n_faces)
-    graph = find_neighbors(collection.features, settings.n_neighbors)
-    return judge_links(model, collection.features, graph, settings)
 
 
 def _links_table(collection: str, curves: Mapping[str, LinkCurve]) -> Table:

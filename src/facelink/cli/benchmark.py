@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.drawing import check_drawing
 from facelink.benchmark.report.write import check_report_folder, write_report
 from facelink.benchmark.run import (
@@ -21,6 +20,7 @@ from facelink.benchmark.run import (
 from facelink.cli import options
 from facelink.cli.output import note, print_facts
 from facelink.cli.training import paired
+from facelink.training.face_sets import FaceSet
 
 _SETTINGS = BenchmarkSettings()
 
@@ -125,8 +125,8 @@ def benchmark(
     print_facts(facts, as_json=json)
 
 
-def _collection(features: Path, labels: Path, dim: int | None = None) -> FaceCollection:
-    return FaceCollection.load(features, labels, collection_name(features), dim=dim)
+def _collection(features: Path, labels: Path, dim: int | None = None) -> FaceSet:
+    return FaceSet.load(features, labels, collection_name(features), dim=dim)
 
 
 def collection_name(features: Path) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from facelink.cli import options
 from facelink.cli.output import note, percent, print_facts, progress_bar
-from facelink.cli.training import load_face_set, paired
+from facelink.cli.training import paired
 from facelink.errors import InputError
 from facelink.features import load_features
 from facelink.training.context.settings import ContextTrainingSettings
@@ -62,7 +62,7 @@ def train_context(
         validation_share=validation_share,
         seed=seed,
     )
-    face_sets = _by_embedder([load_face_set(*pair) for pair in paired(files, "training")], also)
+    face_sets = _by_embedder([FaceSet.load(*pair) for pair in paired(files, "training")], also)
     with progress_bar("training", settings.n_rounds, "rounds", has_details=True) as advance:
         report = train_context_gcn(
             face_sets,

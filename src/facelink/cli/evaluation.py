@@ -8,10 +8,10 @@ import typer
 
 from facelink.cli import options
 from facelink.cli.output import percent, print_json, print_table
-from facelink.cli.training import load_face_set
 from facelink.labels import check_labels, load_labels
 from facelink.metrics import ClusteringScores, clustering_scores
 from facelink.neighbors.search import find_neighbors
+from facelink.training.face_sets import FaceSet
 from facelink.upper_bound import default_ks, upper_bound_by_k
 
 SCORES: dict[str, Callable[[ClusteringScores], str]] = {
@@ -78,7 +78,7 @@ def upper_bound(
 
     Example: facelink upper-bound features.npy people.npy --k 5 10 20 40 80
     """
-    faces = load_face_set(features, labels, dim)
+    faces = FaceSet.load(features, labels, dim=dim)
     ks = default_ks(len(faces)) if k is None else k
     graph = find_neighbors(faces.features, max(ks), method)
     bounds = upper_bound_by_k(graph, faces.labels, ks)

@@ -16,8 +16,6 @@ from facelink.cli.output import (
     progress_bar,
 )
 from facelink.errors import InputError
-from facelink.features import load_features
-from facelink.labels import check_labels, load_labels
 from facelink.models.aggregators import Aggregator, MeanNormalization
 from facelink.models.checkpoint import import_checkpoint as read_checkpoint
 from facelink.models.config import LinkGCNConfig
@@ -202,8 +200,8 @@ def train(
     )
     training_files, validation_files = paired(files, "training"), paired(val or [], "--val")
     chosen_device = choose_device(device)
-    face_sets = [load_face_set(*pair, dim) for pair in training_files]
-    validation_sets = [load_face_set(*pair, dim) for pair in validation_files]
+    face_sets = [FaceSet.load(*pair, dim=dim) for pair in training_files]
+    validation_sets = [FaceSet.load(*pair, dim=dim) for pair in validation_files]
     config = LinkGCNConfig(
         face_sets[0].n_features,
         tuple(width),
@@ -258,15 +256,6 @@ class StepDisplay:
         n_new = step.pivots_done - (self._n_shown or 0)
         self._advance(n_new, f"epoch {step.epoch}, loss {self._loss:.4f}", step.pivots_total)
         self._n_shown = step.pivots_done
-
-
-def load_face_set(features: Path, labels: Path, dim: int | None = None) -> FaceSet:
-    """Read features and the person of each face; a .bin file is as wide as the labels tell."""
-    people = load_labels(labels)
-    is_width_unknown = features.suffix.lower() == ".bin" and dim is None
-    X = load_features(features, dim=dim, n_instances=len(people) if is_width_unknown else None)
-    check_labels(people, len(X), f"labels {labels}")
-    return FaceSet(str(features), X, people)
 
 
 def paired(files: list[Path], what: str) -> list[tuple[Path, Path]]:

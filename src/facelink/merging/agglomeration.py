@@ -8,14 +8,13 @@ smaller id.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 from numpy.typing import NDArray
 
-from facelink.merging.components import find_root
-from facelink.merging.evidence import added, mean_evidence
+from facelink.merging.evidence import mean_evidence
+from facelink.merging.groups import Groups, compact, join_from_start, join_pairs
 
 NO_ANCHOR = -1
 """An instance that no group was named for."""
@@ -84,8 +83,8 @@ def agglomerate(
     """
     if anchors is None:
         anchors = np.full(n_instances, NO_ANCHOR, dtype=np.int32)
-    groups = _Groups.of(n_instances, pairs, totals, counts, n_neighbors, anchors, least_evidence)
-    _join_from_start(groups, joined)
+    groups = Groups.of(n_instances, pairs, totals, counts, n_neighbors, anchors, least_evidence)
+    join_from_start(groups, joined)
     places = np.full((get_num_threads(), n_instances), -1, dtype=np.int64)
     alive = np.flatnonzero(groups.parents == np.arange(n_instances))
     _look_around(groups, alive, 0, places)
@@ -95,7 +94,7 @@ def agglomerate(
     while len(merged := _mutual_bests(looking, groups, len(merges) + 1)):
         merges.append(merged)
         evidence.append(groups.standings["evidence"][merged[:, 0]])
-        _join_pairs(groups, merged)
+        join_pairs(groups, merged)
         survivors = merged[:, 0].copy()
         _look_around(groups, survivors, len(merges), places)
         is_changed = np.zeros(n_instances, dtype=np.bool_)
@@ -110,139 +109,8 @@ def agglomerate(
     )
 
 
-_STANDING = np.dtype([("evidence", np.float64), ("partner", np.int32), ("round", np.int32)])
-"""A group's best partner, −1 if none is good enough, the evidence for it, and the last round in
-which the group merged or looked around again: in one line of the processor's cache."""
-
-
-def _standings(n_instances: int, least_evidence: float) -> NDArray[np.void]:
-    """Of instances alone that have not looked around."""
-    standings = np.zeros(n_instances, dtype=_STANDING)
-    standings["evidence"] = least_evidence
-    standings["partner"] = -1
-    return standings
-
-
-class _Groups(NamedTuple):
-    """Groups, called by their smallest instance, and the entries of each.
-
-    An entry stands for the links of two groups. A group's entries lie in the
-    rows of its members, chained by `next_row`: row i from ``starts[i]`` to
-    ``ends[i]``. The name of this class is part of compiled functions that are
-    kept on disk, so a new name leaves those of earlier versions unreadable.
-    """
-
-    parents: NDArray[np.int32]
-    sizes: NDArray[np.int32]
-    anchors: NDArray[np.int32]
-    standings: NDArray[np.void]
-    next_row: NDArray[np.int32]
-    last_row: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    partners: NDArray[np.int32]
-    totals: NDArray[np.int64]
-    counts: NDArray[np.int32]
-    n_neighbors: int
-    least_evidence: float
-
-    @classmethod
-    def of(
-        cls,
-        n_instances: int,
-        pairs: NDArray[np.int32],
-        totals: NDArray[np.int64],
-        counts: NDArray[np.int32],
-        n_neighbors: int,
-        anchors: NDArray[np.int32],
-        least_evidence: float,
-    ) -> "_Groups":
-        """Every instance alone, with its pairs as entries."""
-        alone = np.arange(n_instances, dtype=np.int32)
-        starts, ends, partners, totals, counts = _rows(n_instances, pairs, totals, counts)
-        return cls(
-            alone.copy(),
-            np.ones(n_instances, dtype=np.int32),
-            anchors.copy(),
-            _standings(n_instances, least_evidence),
-            np.full(n_instances, -1, dtype=np.int32),
-            alone.copy(),
-            starts,
-            ends,
-            partners,
-            totals,
-            counts,
-            int(n_neighbors),
-            float(least_evidence),
-        )
-
-
-@njit(nogil=True, cache=True)
-def _rows(
-    n_instances: int,
-    pairs: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int32],
-) -> tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]
-]:
-    """Starts and ends of the rows; other instance, total and count of every entry."""
-    starts = np.zeros(n_instances + 1, dtype=np.int64)
-    for pair in range(len(pairs)):
-        starts[pairs[pair, 0] + 1] += 1
-        starts[pairs[pair, 1] + 1] += 1
-    starts = np.cumsum(starts)
-    ends = starts[:-1].copy()
-    partners = np.empty(2 * len(pairs), dtype=np.int32)
-    totals_of_rows = np.empty(2 * len(pairs), dtype=np.int64)
-    counts_of_rows = np.empty(2 * len(pairs), dtype=np.int32)
-    for pair in range(len(pairs)):
-        for side in range(2):
-            instance = pairs[pair, side]
-            entry = ends[instance]
-            partners[entry] = pairs[pair, 1 - side]
-            totals_of_rows[entry] = totals[pair]
-            counts_of_rows[entry] = counts[pair]
-            ends[instance] = entry + 1
-    return starts, ends, partners, totals_of_rows, counts_of_rows
-
-
 @njit(cache=True)
-def _join_from_start(groups: _Groups, joined: NDArray[np.int32]) -> None:
-    for pair in range(len(joined)):
-        first = find_root(groups.parents, joined[pair, 0])
-        second = find_root(groups.parents, joined[pair, 1])
-        if first != second:
-            _join(groups, min(first, second), max(first, second))
-    _flatten(groups.parents)
-
-
-@njit(cache=True)
-def _join_pairs(groups: _Groups, merged: NDArray[np.int32]) -> None:
-    for merge in range(len(merged)):
-        _join(groups, merged[merge, 0], merged[merge, 1])
-    _flatten(groups.parents)
-
-
-@njit(cache=True)
-def _join(groups: _Groups, first: int, second: int) -> None:
-    """Make the group `second` part of the group `first`: its chain of rows is appended."""
-    groups.parents[second] = first
-    groups.sizes[first] += groups.sizes[second]
-    groups.anchors[first] = max(groups.anchors[first], groups.anchors[second])
-    groups.next_row[groups.last_row[first]] = second
-    groups.last_row[first] = groups.last_row[second]
-
-
-@njit(cache=True)
-def _flatten(parents: NDArray[np.int32]) -> None:
-    """Make every instance's parent its root; parents have smaller ids than their children."""
-    for instance in range(len(parents)):
-        parents[instance] = parents[parents[instance]]
-
-
-@njit(cache=True)
-def _mutual_bests(looking: NDArray[np.int64], groups: _Groups, n_round: int) -> NDArray[np.int32]:
+def _mutual_bests(looking: NDArray[np.int64], groups: Groups, n_round: int) -> NDArray[np.int32]:
     """Pairs (M, 2) that are each other's best, the smaller id first, by the first to look."""
     standings = groups.standings
     merged = np.empty((len(looking), 2), dtype=np.int32)
@@ -262,7 +130,7 @@ def _mutual_bests(looking: NDArray[np.int64], groups: _Groups, n_round: int) -> 
 
 @njit(parallel=True, nogil=True, cache=True)
 def _look_around(
-    groups: _Groups,
+    groups: Groups,
     which: NDArray[np.int64] | NDArray[np.int32],
     n_round: int,
     places: NDArray[np.int64],
@@ -273,8 +141,8 @@ def _look_around(
 
 
 @njit(cache=True)
-def _look(groups: _Groups, group: int, n_round: int, place_of: NDArray[np.int64]) -> None:
-    _compact(groups, group, place_of)
+def _look(groups: Groups, group: int, n_round: int, place_of: NDArray[np.int64]) -> None:
+    compact(groups, group, place_of)
     partner, evidence = _best_partner(groups, group)
     standing = groups.standings[group]
     standing.partner = partner
@@ -283,57 +151,12 @@ def _look(groups: _Groups, group: int, n_round: int, place_of: NDArray[np.int64]
 
 
 @njit(cache=True)
-def _compact(groups: _Groups, group: int, place_of: NDArray[np.int64]) -> None:
-    """Combine a group's entries with the same partner group, in place.
-
-    What is written never overtakes what is read. `place_of` is −1 everywhere,
-    before and after.
-    """
-    starts, ends, next_row = groups.starts, groups.ends, groups.next_row
-    partners, totals, counts = groups.partners, groups.totals, groups.counts
-    parents = groups.parents
-    write_row = group
-    write = starts[group]
-    row = group
-    while row >= 0:
-        for read in range(starts[row], ends[row]):
-            partner = parents[partners[read]]
-            if partner == group:
-                continue
-            place = place_of[partner]
-            if place >= 0:
-                totals[place] = added(totals[place], totals[read])
-                counts[place] += counts[read]
-                continue
-            while write == starts[write_row + 1]:
-                ends[write_row] = write
-                write_row = next_row[write_row]
-                write = starts[write_row]
-            place_of[partner] = write
-            partners[write] = partner
-            totals[write] = totals[read]
-            counts[write] = counts[read]
-            write += 1
-        row = next_row[row]
-    ends[write_row] = write
-    row = next_row[write_row]
-    while row >= 0:
-        ends[row] = starts[row]
-        row = next_row[row]
-    row = group
-    while row >= 0:
-        for entry in range(starts[row], ends[row]):
-            place_of[partners[entry]] = -1
-        row = next_row[row]
-
-
-@njit(cache=True)
 def _have_two_anchors(first: int, second: int) -> bool:
     return first >= 0 and second >= 0 and first != second
 
 
 @njit(cache=True)
-def _best_partner(groups: _Groups, group: int) -> tuple[int, float]:
+def _best_partner(groups: Groups, group: int) -> tuple[int, float]:
     """Partner with the most evidence above the least, the smallest id among equals; or −1."""
     sizes, partners, totals, counts = groups.sizes, groups.partners, groups.totals, groups.counts
     starts, ends, next_row = groups.starts, groups.ends, groups.next_row
@@ -356,7 +179,7 @@ def _best_partner(groups: _Groups, group: int) -> tuple[int, float]:
 
 @njit(parallel=True, nogil=True, cache=True)
 def _tell_neighbors(
-    groups: _Groups,
+    groups: Groups,
     survivors: NDArray[np.int32],
     n_round: int,
     places: NDArray[np.int64],
@@ -372,7 +195,7 @@ def _tell_neighbors(
 
 @njit(nogil=True, cache=True)
 def _tell_share(
-    groups: _Groups,
+    groups: Groups,
     survivors: NDArray[np.int32],
     n_round: int,
     place_of: NDArray[np.int64],

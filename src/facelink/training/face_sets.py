@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
+from facelink.features import load_features
+from facelink.labels import check_labels, load_labels
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
@@ -46,14 +50,36 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @classmethod
+    def load(
+        cls, features: Path, labels: Path, name: str | None = None, *, dim: int | None = None
+    ) -> Self:
+        """Read features and the person of each face; a .bin file is as wide as the labels tell.
+
+        Called by the path of the features unless it is given a name; `InputError` says what
+        does not fit.
+        """
+        people = load_labels(labels)
+        is_width_unknown = features.suffix.lower() == ".bin" and dim is None
+        rows = load_features(
+            features, dim=dim, n_instances=len(people) if is_width_unknown else None
+        )
+        check_labels(people, len(rows), f"labels {labels}")
+        return cls(name or str(features), rows, people)
+
+    @property
+    def n_faces(self) -> int:
+        """N."""
+        return len(self.labels)
+
     @property
     def n_features(self) -> int:
         """Width D of the features."""
         return int(self.features.shape[1])
 
-    def take(self, faces: NDArray[np.integer], name: str | None = None) -> "FaceSet":
-        """Only these faces."""
-        return FaceSet(name or self.name, self.features[faces], self.labels[faces])
+    def take(self, faces: NDArray[np.integer], name: str | None = None) -> Self:
+        """Only these faces, in this order."""
+        return type(self)(name or self.name, self.features[faces], self.labels[faces])
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ import torch
 
 from facelink.benchmark import context_ablation, link_gcn_ablation
 from facelink.benchmark.ablation import BEST_CUT, TestBench, ablation_tables
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.context_ablation import ablate_context, without_features
 from facelink.benchmark.link_gcn_ablation import ablate_link_gcn
 from facelink.clustering import LinkageClustering
@@ -19,7 +18,7 @@ from facelink.training.face_sets import FaceSet
 from tests.helpers import clustered_features
 from tests.unit.benchmark.test_ablation_models import BUDGET, SETS, D
 
-FACES = FaceCollection("faces", *clustered_features(16, 6, D, seed=5, spread=0.9))
+FACES = FaceSet("faces", *clustered_features(16, 6, D, seed=5, spread=0.9))
 
 
 @pytest.fixture(scope="module")

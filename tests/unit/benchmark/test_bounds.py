@@ -3,13 +3,13 @@ import json
 import pytest
 
 from facelink.benchmark.bounds import bounds_table, collection_bounds
-from facelink.benchmark.collections import FaceCollection
 from facelink.errors import InputError
 from facelink.neighbors.search import find_neighbors
+from facelink.training.face_sets import FaceSet
 from facelink.upper_bound import upper_bound_by_k
 from tests.helpers import clustered_features
 
-FACES = FaceCollection("faces", *clustered_features(9, 5, 16, spread=1.5))
+FACES = FaceSet("faces", *clustered_features(9, 5, 16, spread=1.5))
 
 
 def test_the_bounds_are_those_of_one_search():
@@ -29,7 +29,7 @@ def test_a_k_as_large_as_the_collection_is_refused():
 
 
 def test_the_table_has_a_row_for_each_collection_and_k():
-    few = FaceCollection("few", *clustered_features(2, 3, 16))
+    few = FaceSet("few", *clustered_features(2, 3, 16))
     table = bounds_table([collection_bounds(FACES), collection_bounds(few)])
     assert [row[:2] for row in table.rows] == [
         *(("faces", k) for k in ("5", "10", "20", "40")),

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from facelink.benchmark.cases import WHOLE, robustness_cases
-from facelink.benchmark.collections import FaceCollection
 from facelink.errors import InputError
+from facelink.training.face_sets import FaceSet
 from tests.helpers import clustered_features
 
 D = 48
-FACES = FaceCollection("faces", *clustered_features(60, 6, D))
-STRANGERS = FaceCollection("strangers", *clustered_features(200, 2, D, seed=1))
+FACES = FaceSet("faces", *clustered_features(60, 6, D))
+STRANGERS = FaceSet("strangers", *clustered_features(200, 2, D, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +114,18 @@ def test_the_seed_repeats_the_cases(cases):
 
 def test_faces_of_unknown_people_are_people_of_their_own():
     labels = np.where(FACES.labels == 0, -1, FACES.labels)
-    whole = next(robustness_cases(FaceCollection("faces", FACES.features, labels)))
+    whole = next(robustness_cases(FaceSet("faces", FACES.features, labels)))
     assert len(np.unique(whole.faces.labels)) == 59 + 6
 
 
 @pytest.mark.parametrize(
     ("faces", "options", "message"),
     [
-        (FACES.subset(np.flatnonzero(FACES.labels < 9)), {}, "9 people; robustness needs at least"),
+        (FACES.take(np.flatnonzero(FACES.labels < 9)), {}, "9 people; robustness needs at least"),
         (FACES, {"n_draws": 0}, "n_draws=0, n_large_person=3000; give at least 1"),
         (
             FACES,
-            {"strangers": FaceCollection("narrow", *clustered_features(9, 2, 16))},
+            {"strangers": FaceSet("narrow", *clustered_features(9, 2, 16))},
             "narrow have features of width 16, faces of 48",
         ),
     ],

@@ -7,7 +7,6 @@ from facelink.baselines.method import Baseline, Parameter
 from facelink.baselines.registry import baseline_called
 from facelink.baselines.thresholds import group_by_components
 from facelink.benchmark import comparison
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.comparison import (
     ComparisonSettings,
     best_value,
@@ -26,6 +25,7 @@ from facelink.benchmark.results import (
 )
 from facelink.errors import InputError
 from facelink.metrics import clustering_scores
+from facelink.training.face_sets import FaceSet
 from tests.helpers import clustered_features
 
 COSINE = Baseline(
@@ -36,7 +36,7 @@ TINY = replace(COSINE, key="tiny", title="Tiny", max_faces=10, why="it is tiny."
 
 def collection(name, seed, spread=0.9):
     features, labels = clustered_features(12, 6, 24, seed=seed, spread=spread)
-    return FaceCollection(name, features, labels)
+    return FaceSet(name, features, labels)
 
 
 def measure_here(baseline, inputs, *, time_limit, seed, **_):
@@ -143,7 +143,7 @@ class TestHeldOutPeople:
         np.testing.assert_array_equal(rest.labels, again.labels)
 
     def test_one_person_cannot_be_divided(self):
-        alone = FaceCollection("alone", np.eye(3, dtype=np.float32), np.zeros(3, dtype=np.int64))
+        alone = FaceSet("alone", np.eye(3, dtype=np.float32), np.zeros(3, dtype=np.int64))
         with pytest.raises(InputError, match="alone has 1 person; holding out people needs"):
             hold_out_people(alone, 0.3, 0)
 
@@ -184,7 +184,7 @@ def test_bad_input_is_named(here):
     same = [collection("test", 1), collection("test", 2)]
     with pytest.raises(InputError, match="two test collections are called test"):
         compare(same, [collection("tune", 3)], [COSINE])
-    one = FaceCollection("one", np.ones((1, 1), dtype=np.float32), np.zeros(1, dtype=np.int64))
+    one = FaceSet("one", np.ones((1, 1), dtype=np.float32), np.zeros(1, dtype=np.int64))
     with pytest.raises(InputError, match="one has 1 face; comparing needs at least 2"):
         compare([one], [collection("tune", 3)], [COSINE])
     with pytest.raises(InputError, match="time_limit=0; give a positive number"):

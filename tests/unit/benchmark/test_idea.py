@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.idea import N_SHOWN, find_idea_example, shared_neighbors
 from facelink.benchmark.idea_section import idea_figure, idea_section, neighborhood_layout
 from facelink.errors import InputError
 from facelink.synthetic import SyntheticSettings, make_faces
+from facelink.training.face_sets import FaceSet
 from tests.helpers import clustered_features, random_graph
 from tests.reference.link_curves import jaccard
 
@@ -17,7 +17,7 @@ HARD = SyntheticSettings(
 @pytest.fixture(scope="module")
 def faces():
     made = make_faces(HARD, seed=1)
-    return FaceCollection("made-up <faces>", made.features, made.labels)
+    return FaceSet("made-up <faces>", made.features, made.labels)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,6 @@ def test_a_section_says_how_the_neighbourhood_was_picked(faces, example):
 def test_collections_that_cannot_show_it_are_refused():
     features, labels = clustered_features(5, 8, 32, spread=0.1)
     with pytest.raises(InputError, match="in no neighbourhood"):
-        find_idea_example(FaceCollection("easy", features, labels))
+        find_idea_example(FaceSet("easy", features, labels))
     with pytest.raises(InputError, match="14 faces in few"):
-        find_idea_example(FaceCollection("few", features[:14], labels[:14]))
+        find_idea_example(FaceSet("few", features[:14], labels[:14]))

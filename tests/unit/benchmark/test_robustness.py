@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.robustness import (
     BEST_COSINE,
     FACELINK,
@@ -14,10 +13,11 @@ from facelink.benchmark.robustness import (
 from facelink.benchmark.robustness_tables import robustness_tables
 from facelink.errors import InputError
 from facelink.subgraphs import SubgraphSettings
+from facelink.training.face_sets import FaceSet
 from tests.helpers import clustered_features, random_model
 
 D = 64
-FACES = FaceCollection("faces", *clustered_features(40, 6, D))
+FACES = FaceSet("faces", *clustered_features(40, 6, D))
 SETTINGS = RobustnessSettings(fixed_cosine=0.6, n_draws=2, n_large_person=60)
 
 
@@ -75,7 +75,7 @@ def test_pairs_change_where_half_of_the_faces_are_gone(measured):
 
 def test_a_link_gcn_takes_part_where_it_can_read_the_features():
     model = random_model("mean", D, SubgraphSettings((4, 2), 2))
-    few = FACES.subset(np.flatnonzero(FACES.labels < 12))
+    few = FACES.take(np.flatnonzero(FACES.labels < 12))
     settings = RobustnessSettings(n_draws=1, n_large_person=9)
     measured = measure_robustness(few, settings=settings, models={"own": model})
     without = {result.name for result in measured.results if "own" not in methods(result)}

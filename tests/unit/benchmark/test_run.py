@@ -6,7 +6,6 @@ import pytest
 
 from facelink.benchmark import run as run_module
 from facelink.benchmark.ablation_models import SMALL_BUDGET
-from facelink.benchmark.collections import FaceCollection
 from facelink.benchmark.run import (
     PARTS,
     BenchmarkInputs,
@@ -15,11 +14,12 @@ from facelink.benchmark.run import (
 )
 from facelink.errors import InputError
 from facelink.synthetic import SyntheticSettings, make_faces
+from facelink.training.face_sets import FaceSet
 
 
 def people(name, seed, n_faces=150):
     made = make_faces(SyntheticSettings(n_faces=n_faces, n_features=24), seed=seed)
-    return FaceCollection(name, made.features, made.labels)
+    return FaceSet(name, made.features, made.labels)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def inputs():
 class TestInputs:
     def test_few_people(self):
         one = people("few", 0)
-        few = one.subset(np.flatnonzero(one.labels < 9))
+        few = one.take(np.flatnonzero(one.labels < 9))
         with pytest.raises(InputError, match="few has 9 people; a benchmark needs at least 10"):
             BenchmarkInputs(few)
 
     def test_another_width(self, inputs):
-        narrow = FaceCollection("narrow", inputs.test.features[:, :8], inputs.test.labels)
+        narrow = FaceSet("narrow", inputs.test.features[:, :8], inputs.test.labels)
         with pytest.raises(InputError, match="narrow has 8 features and test 24; use one embedd"):
             BenchmarkInputs(inputs.test, (narrow,))
         with pytest.raises(InputError, match="narrow has 8 features"):
@@ -100,7 +100,7 @@ class TestParts:
 
 
 def test_without_an_example_in_the_collection_the_idea_is_shown_on_made_up_faces(tmp_path):
-    easy = FaceCollection("easy", np.eye(24, dtype=np.float32), np.arange(24))
+    easy = FaceSet("easy", np.eye(24, dtype=np.float32), np.arange(24))
     lines = []
     settings = BenchmarkSettings(("idea",))
     measured = run_benchmark(BenchmarkInputs(easy), settings, work=tmp_path, progress=lines.append)
@@ -141,6 +141,8 @@ def test_methods_go_on_from_what_is_kept(inputs, tmp_path, monkeypatch):
     other_seed = dataclasses.replace(settings, seed=1)
     run_benchmark(inputs, other_seed, work=tmp_path, progress=lines.append)
     assert len(lines) == 4
+    run_benchmark(BenchmarkInputs(inputs.test), settings, work=tmp_path, progress=lines.append)
+    assert len(lines) == 6, "a part of the people is another collection than all of them"
     for kept in (tmp_path / "runs").glob("test-*-cosine.json"):
         kept.write_text("{}")
     with pytest.raises(InputError, match=r"not a kept run \(.*\); remove it, and the method runs"):
