@@ -18,6 +18,7 @@ from facelink.photos.extras import OptionalModule
 from facelink.photos.finding import reason_of
 from facelink.photos.formats import HEAD_BYTES, format_of
 
+cv2: Any = OptionalModule("cv2")
 Image: Any = OptionalModule("PIL.Image")
 heif_plugin: Any = OptionalModule("pillow_heif.as_plugin", "heif")
 
@@ -35,13 +36,13 @@ _ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
 
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda image: np.rot90(image),
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.flip(image, -1),
+    4: lambda image: cv2.flip(image, 0),
+    5: lambda image: cv2.transpose(image),
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.flip(cv2.transpose(image), -1),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 """What makes an image upright, by its EXIF orientation (JEITA CP-3451, tag 0x0112)."""
 
@@ -142,13 +143,12 @@ def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
         if wanted_pixels is not None:
             reduction = max(1, math.isqrt(width * height // wanted_pixels))
             source.draft(None, (width // reduction, height // reduction))
-        pixels = np.asarray(_in_colour(source))
+        image = cv2.cvtColor(np.asarray(_in_colour(source)), cv2.COLOR_RGB2BGR)
     orientation = exif.get(_ORIENTATION)
     if orientation in _UPRIGHT:
-        pixels = _UPRIGHT[orientation](pixels)
+        image = _UPRIGHT[orientation](image)
         if orientation >= 5:
             width, height = height, width
-    image = np.ascontiguousarray(pixels[:, :, ::-1])
     return DecodedPhoto(image, width, height, _taken_at(exif))
 
 
