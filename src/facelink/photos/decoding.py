@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import io
 import math
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,8 +34,13 @@ A JPEG is decoded at reduced scale, other formats only whole, so they have `MAX_
 MAX_PIXELS_WHOLE: Final = 100_000_000
 """Limit for formats that are decoded whole: 400 MB as red, green, blue and alpha."""
 
+_BAND_PIXELS = 1 << 18
 _ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
+
+_METADATA_WARNINGS: Final = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
+"""Pillow warns of damaged tags and animations, which spoil no pixel. Filters are the process's, and
+setting them back on one thread may undo what another has set, so this one stays."""
 
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
     2: lambda image: cv2.flip(image, 1),
@@ -140,10 +147,10 @@ def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
         width, height = source.size
         _refuse_bomb(width * height, kind)
         exif = _exif_of(source)
-        if wanted_pixels is not None:
+        if wanted_pixels is not None and kind == "JPEG":
             reduction = max(1, math.isqrt(width * height // wanted_pixels))
             source.draft(None, (width // reduction, height // reduction))
-        image = cv2.cvtColor(np.asarray(_in_colour(source)), cv2.COLOR_RGB2BGR)
+        image = _pixels(source)
     orientation = exif.get(_ORIENTATION)
     if orientation in _UPRIGHT:
         image = _UPRIGHT[orientation](image)
@@ -160,6 +167,9 @@ def _opened(data: bytes, kind: str) -> Any:
     """
     if kind == "HEIF":
         return heif_plugin.HeifImageFile(io.BytesIO(data))
+    if _METADATA_WARNINGS not in warnings.filters:
+        action, _, category, module, _ = _METADATA_WARNINGS
+        warnings.filterwarnings(action, category=category, module=module.pattern)
     Image.preinit()
     if kind not in Image.OPEN:
         Image.init()
@@ -176,23 +186,33 @@ def _refuse_bomb(n_pixels: int, kind: str) -> None:
         )
 
 
+def _pixels(source: Any) -> NDArray[np.uint8]:
+    """Decode, and give blue, green, red.
+
+    Colours are converted some rows at a time: a copy of so few stays in the processor's
+    cache, and the whole photograph is in memory twice, whatever its colour model.
+    """
+    source.load()
+    width, height = source.size
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    n_rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, n_rows):
+        bottom = min(height, top + n_rows)
+        band = source if n_rows >= height else source.crop((0, top, width, bottom))
+        colours = np.asarray(_in_colour(band), dtype=np.uint8)
+        image[top:bottom] = cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
+    return image
+
+
 def _in_colour(source: Any) -> Any:
     """Convert to red, green, blue; lay transparent images on white."""
     if source.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(source) >> 8).astype(np.uint8)).convert("RGB")
-    if source.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(np.asarray(source))).convert("RGB")
     if source.has_transparency_data:
         layered = source.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
     return source if source.mode == "RGB" else source.convert("RGB")
-
-
-def _eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring wide grey samples, of 16 bits if any is above 255, into 0 to 255."""
-    scale = 257 if samples.max() > 255 else 1
-    return np.asarray(np.clip(samples / scale, 0, 255), dtype=np.uint8)
 
 
 def _exif_of(source: Any) -> Any:
