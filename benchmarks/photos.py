@@ -14,15 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import N_REPEATS
+from benchmarks.harness import N_REPEATS, Stopwatch, peak_memory
 from benchmarks.records import TOTAL, Record, Result, Timing, report
-from facelink.benchmark.machine import forget_peak_memory, peak_memory_bytes
 from facelink.errors import InputError
 from facelink.files import check_writable
 from facelink.photos.alignment import align_faces
@@ -90,31 +90,49 @@ def timed(
     return {name: Timing(tuple(repeats)) for name, repeats in seconds.items()}
 
 
-def measured_scan(reader: FaceReader, folder: Path, n_threads: int) -> Result:
-    """Read the photographs of a folder, again and again, as a scan does."""
-    made = [file for file in find_photos([folder]) if isinstance(file, PhotoFile)]
-    files = [made[number % len(made)] for number in range(PHOTOGRAPHS_A_RUN)]
-    outcomes = list(reader.scan(files, n_workers=n_threads))
-    n_faces = sum(len(one.faces) for one in outcomes if isinstance(one, PhotoFaces))
-    forget_peak_memory()
-    before = peak_memory_bytes()
-    stages = timed({TOTAL: lambda: list(reader.scan(files, n_workers=n_threads))})
-    seconds = stages[TOTAL].median
+@dataclass(frozen=True)
+class ScanSizes:
+    """What a scan reads and on how many threads, for a process of its own, too."""
+
+    models: Path | None
+    folder: Path
+    n_threads: int
+
+    def ready(self) -> tuple[FaceReader, list[PhotoFile], int]:
+        """Load the networks and list the files: each photograph several times."""
+        made = [file for file in find_photos([self.folder]) if isinstance(file, PhotoFile)]
+        files = [made[number % len(made)] for number in range(PHOTOGRAPHS_A_RUN)]
+        return FaceReader.default(self.models, self.n_threads), files, self.n_threads
+
+
+def scan(ready: tuple[FaceReader, list[PhotoFile], int], _: Stopwatch | None = None) -> int:
+    """Read the photographs; returns the number of their faces."""
+    reader, files, n_threads = ready
+    outcomes = reader.scan(files, n_workers=n_threads)
+    return sum(len(one.faces) for one in outcomes if isinstance(one, PhotoFaces))
+
+
+def measured_scan(sizes: ScanSizes) -> Result:
+    """Read the photographs of a folder, again and again."""
+    ready = sizes.ready()
+    n_faces = scan(ready)
+    stages = timed({TOTAL: lambda: scan(ready)})
+    seconds, n_photos = stages[TOTAL].median, PHOTOGRAPHS_A_RUN
     return Result(
         "scan of photographs",
-        f"{n_threads} threads",
+        f"{sizes.n_threads} threads",
         "photograph",
-        len(files),
+        n_photos,
         stages,
         {
             "canvas": CANVAS,
             "noise": NOISE,
             "jpeg_quality": JPEG_QUALITY,
-            "mean_file_bytes": round(sum(file.size for file in made) / len(made)),
+            "mean_file_bytes": round(sum(file.size for file in ready[1]) / n_photos),
             "n_faces": n_faces,
         },
-        {"photographs_per_second": len(files) / seconds, "faces_per_second": n_faces / seconds},
-        peak_memory_bytes() - before,
+        {"photographs_per_second": n_photos / seconds, "faces_per_second": n_faces / seconds},
+        peak_memory(ScanSizes.ready, scan, sizes),
     )
 
 
@@ -177,7 +195,7 @@ def main(args: Sequence[str] | None = None) -> None:
         folder = Path(name)
         save_canvases(reader, options.photos, folder)
         results = [
-            measured_scan(reader, folder, options.threads),
+            measured_scan(ScanSizes(options.models, folder, options.threads)),
             measured_embedding(reader, options.threads),
             measured_parts(reader, folder / "000.jpg"),
         ]

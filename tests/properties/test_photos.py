@@ -147,6 +147,16 @@ def test_damaged_bytes(kind, width, height, data):
     assert outcome(bytes(whole)) == outcome(bytes(whole))
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.99])
+def test_a_heic_file_cut_anywhere(share):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="no pillow-heif")
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(noise("RGB", 32, 48)).save(stream)
+    whole = stream.getvalue()
+    assert outcome(whole)[:2] == (32, 48)
+    assert outcome(whole[: int(share * len(whole))]).startswith("damaged or truncated HEIF image")
+
+
 @given(
     st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x90\0\0\0WEBPVP8 ",
                      b"RIFF\x90\0\0\0WEBPVP8L", b"RIFF\x90\0\0\0WEBPVP8X", b"GIF89a"]),

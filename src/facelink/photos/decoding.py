@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import math
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -38,9 +39,10 @@ _BAND_PIXELS = 1 << 18
 _ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
 
-_METADATA_WARNINGS: Final = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
-"""Pillow warns of damaged tags and animations, which spoil no pixel. Filters are the process's, and
-setting them back on one thread may undo what another has set, so this one stays."""
+_PILLOW: Final = re.compile(r"PIL\.")
+"""Pillow's modules, whose warnings are of damaged tags and animations, which spoil no pixel. Filters
+of warnings are the process's, and setting them back on one thread may undo what another has set, so
+this one stays."""
 
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
     2: lambda image: cv2.flip(image, 1),
@@ -94,7 +96,9 @@ def read_photo(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            # Not to the limit at once: that would set half a gigabyte aside for every file.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(size, MAX_FILE_BYTES) + 1)
     except OSError as error:
         raise UnreadablePhotoError(reason_of(error)) from error
     if not data:
@@ -167,9 +171,8 @@ def _opened(data: bytes, kind: str) -> Any:
     """
     if kind == "HEIF":
         return heif_plugin.HeifImageFile(io.BytesIO(data))
-    if _METADATA_WARNINGS not in warnings.filters:
-        action, _, category, module, _ = _METADATA_WARNINGS
-        warnings.filterwarnings(action, category=category, module=module.pattern)
+    if ("ignore", None, UserWarning, _PILLOW, 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW.pattern)
     Image.preinit()
     if kind not in Image.OPEN:
         Image.init()

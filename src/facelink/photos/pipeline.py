@@ -33,8 +33,9 @@ from facelink.photos.yunet import YuNetDetector
 DECODED_PIXELS: Final = 2000 * 1500
 """Large JPEGs are decoded at reduced scale as far as so many pixels remain."""
 
-_AHEAD = 2
-"""Photographs read ahead for each worker: enough that none waits for a slow one before it."""
+_AHEAD = 4
+"""Photographs begun or finished ahead for each worker: enough that none waits for a slow one before
+it, or for a consumer that commits. Of those that are finished only the faces are kept."""
 
 
 @dataclass(frozen=True)
