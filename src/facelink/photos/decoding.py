@@ -40,8 +40,8 @@ _ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
 
 _PILLOW: Final = re.compile(r"PIL\.")
-"""Pillow's modules, whose warnings are of damaged tags and animations, which spoil no pixel. Filters
-of warnings are the process's, and setting them back on one thread may undo what another has set, so
+"""Pillow's modules, which warn of damaged tags and animations; these spoil no pixel. Filters of
+warnings are the process's, and setting them back on one thread may undo what another has set, so
 this one stays."""
 
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
