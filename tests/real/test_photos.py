@@ -50,6 +50,19 @@ def test_as_many_faces_as_the_index_counts(index, photos):
     assert differing == {}
 
 
+def test_the_same_to_the_bit_on_one_thread_and_on_two(photos):
+    reader = FaceReader.default(DATA / "face-models", n_threads=1)
+    for name in ("photo_001.jpg", "photo_021.png", "photo_046.jpg"):
+        alone = reader.read(photos[name].file)
+        assert isinstance(alone, PhotoFaces)
+        assert len(alone.faces) > 0
+        for one, other in zip(alone.faces, photos[name].faces, strict=True):
+            np.testing.assert_array_equal(one.feature, other.feature)
+            np.testing.assert_array_equal(one.landmarks, other.landmarks)
+            assert one.thumbnail == other.thumbnail
+            assert (one.sharpness, one.junk_reasons) == (other.sharpness, other.junk_reasons)
+
+
 def test_people_alone_come_out_whole_and_unmixed(index, photos):
     faces = [(name, face) for name, photo in photos.items() for face in photo.faces]
     labels = LinkageClustering().fit_predict(np.stack([face.feature for _, face in faces]))

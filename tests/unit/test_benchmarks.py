@@ -10,6 +10,7 @@ from benchmarks import (
     default_path,
     large,
     links,
+    photos,
     real_data,
     robustness,
     stages,
@@ -19,11 +20,15 @@ from benchmarks.gemm import needed_operations
 from benchmarks.harness import Stopwatch, interleaved, peak_memory, run_benchmark
 from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likelihoods_padded
 from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, report, speedup
+from PIL import Image
 
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
+from facelink.photos.finding import find_photos
+from facelink.photos.pipeline import FaceReader
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
+from tests.unit.photos.fakes import MeanColour, OneFace
 
 SCORE_TOLERANCE = 1e-5
 """Probabilities from float32 sums in two orders; the agreement that the comparison claims."""
@@ -385,3 +390,22 @@ class TestLarge:
         assert record["n_faces"] == 400
         assert record["scores"]["n_instances"] == 400
         assert "400 faces:" in capsys.readouterr().out
+
+
+class TestPhotographs:
+    def test_the_parts_are_those_of_reading_one(self, tmp_path):
+        path = tmp_path / "a.jpg"
+        Image.fromarray(np.full((150, 120, 3), 90, dtype=np.uint8)).save(path)
+        detector = OneFace()
+        result = photos.measured_parts(FaceReader(detector, MeanColour()), path)
+        assert result.settings == {"file_bytes": path.stat().st_size, "n_faces": 1}
+        assert list(result.stages)[-1] == TOTAL
+        assert {len(timing.repeats) for timing in result.stages.values()} == {5}
+        # Once to make ready; once to warm up and five times, alone and within the whole.
+        assert detector.n_calls == 1 + 2 * 6
+
+    def test_every_face_of_a_scan_counts(self, tmp_path):
+        for name in ("a.jpg", "b.jpg"):
+            Image.fromarray(np.full((150, 120, 3), 90, dtype=np.uint8)).save(tmp_path / name)
+        files = list(find_photos([tmp_path])) * 2
+        assert photos.scan((FaceReader(OneFace(), MeanColour()), files, 2)) == 4

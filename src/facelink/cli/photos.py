@@ -14,12 +14,12 @@ from facelink.cli.output import note, print_facts, progress_bar
 from facelink.errors import InputError
 from facelink.features import save_features
 from facelink.files import check_writable, written_beside
-from facelink.photos.detection import YuNetDetector
 from facelink.photos.embedding import Embedder, arcface, insightface, reidentifier
 from facelink.photos.finding import find_photos
 from facelink.photos.model_files import DETECTOR, model_file
 from facelink.photos.pipeline import FaceReader, ScanProgress
 from facelink.photos.records import FoundFace, PhotoFaces, PhotoProblem
+from facelink.photos.yunet import YuNetDetector
 
 _COLUMNS = (
     "row", "photo", "left", "top", "width", "height", "detection_score", "sharpness", "size_px",
@@ -174,5 +174,5 @@ def _rows(kept: list[tuple[PhotoFaces, FoundFace]]) -> Iterator[tuple[object, ..
             f"{face.sharpness:.4f}",
             f"{face.size_px:.1f}",
             " ".join(face.junk_reasons),
-            "" if photo.taken_at is None else photo.taken_at.isoformat(),
+            photo.taken_at or "",
         )

@@ -1,8 +1,12 @@
 """A photograph's bytes → upright pixels, whatever its format, colours and orientation."""
 
+import contextlib
 import hashlib
 import io
 import math
+import os
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +21,7 @@ from facelink.photos.extras import OptionalModule
 from facelink.photos.finding import reason_of
 from facelink.photos.formats import HEAD_BYTES, format_of
 
+cv2: Any = OptionalModule("cv2")
 Image: Any = OptionalModule("PIL.Image")
 heif_plugin: Any = OptionalModule("pillow_heif.as_plugin", "heif")
 
@@ -30,17 +35,23 @@ A JPEG is decoded at reduced scale, other formats only whole, so they have `MAX_
 MAX_PIXELS_WHOLE: Final = 100_000_000
 """Limit for formats that are decoded whole: 400 MB as red, green, blue and alpha."""
 
-_ORIENTATION, _DATE_TIME, _EXIF_FOLDER = 0x0112, 0x0132, 0x8769
+_BAND_PIXELS = 1 << 18
+_ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
 
+_PILLOW: Final = re.compile(r"PIL\.")
+"""Pillow's modules, which warn of damaged tags and animations; these spoil no pixel. Filters of
+warnings are the process's, and setting them back on one thread may undo what another has set, so
+this one stays."""
+
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda image: np.rot90(image),
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.flip(image, -1),
+    4: lambda image: cv2.flip(image, 0),
+    5: lambda image: cv2.transpose(image),
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.flip(cv2.transpose(image), -1),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 """What makes an image upright, by its EXIF orientation (JEITA CP-3451, tag 0x0112)."""
 
@@ -59,14 +70,14 @@ class DecodedPhoto:
         Upright; blue, green, red; C-contiguous.
     width, height : int
         Of the whole photograph in pixels, upright.
-    taken_at : datetime, optional
-        When the camera took it.
+    taken_at : str, optional
+        When the camera took it, ISO 8601; with the offset from UTC where the camera gave it.
     """
 
     image: NDArray[np.uint8]
     width: int
     height: int
-    taken_at: datetime | None
+    taken_at: str | None
 
     @property
     def reduction(self) -> float:
@@ -85,7 +96,9 @@ def read_photo(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            # Not to the limit at once: that would set half a gigabyte aside for every file.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(size, MAX_FILE_BYTES) + 1)
     except OSError as error:
         raise UnreadablePhotoError(reason_of(error)) from error
     if not data:
@@ -138,16 +151,15 @@ def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
         width, height = source.size
         _refuse_bomb(width * height, kind)
         exif = _exif_of(source)
-        if wanted_pixels is not None:
+        if wanted_pixels is not None and kind == "JPEG":
             reduction = max(1, math.isqrt(width * height // wanted_pixels))
             source.draft(None, (width // reduction, height // reduction))
-        pixels = np.asarray(_in_colour(source))
+        image = _pixels(source)
     orientation = exif.get(_ORIENTATION)
     if orientation in _UPRIGHT:
-        pixels = _UPRIGHT[orientation](pixels)
+        image = _UPRIGHT[orientation](image)
         if orientation >= 5:
             width, height = height, width
-    image = np.ascontiguousarray(pixels[:, :, ::-1])
     return DecodedPhoto(image, width, height, _taken_at(exif))
 
 
@@ -159,6 +171,8 @@ def _opened(data: bytes, kind: str) -> Any:
     """
     if kind == "HEIF":
         return heif_plugin.HeifImageFile(io.BytesIO(data))
+    if ("ignore", None, UserWarning, _PILLOW, 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW.pattern)
     Image.preinit()
     if kind not in Image.OPEN:
         Image.init()
@@ -175,23 +189,33 @@ def _refuse_bomb(n_pixels: int, kind: str) -> None:
         )
 
 
+def _pixels(source: Any) -> NDArray[np.uint8]:
+    """Decode, and give blue, green, red.
+
+    Colours are converted some rows at a time: a copy of so few stays in the processor's
+    cache, and the whole photograph is in memory twice, whatever its colour model.
+    """
+    source.load()
+    width, height = source.size
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    n_rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, n_rows):
+        bottom = min(height, top + n_rows)
+        band = source if n_rows >= height else source.crop((0, top, width, bottom))
+        colours = np.asarray(_in_colour(band), dtype=np.uint8)
+        image[top:bottom] = cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
+    return image
+
+
 def _in_colour(source: Any) -> Any:
     """Convert to red, green, blue; lay transparent images on white."""
     if source.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(source) >> 8).astype(np.uint8)).convert("RGB")
-    if source.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(np.asarray(source))).convert("RGB")
     if source.has_transparency_data:
         layered = source.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
     return source if source.mode == "RGB" else source.convert("RGB")
-
-
-def _eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring wide grey samples, of 16 bits if any is above 255, into 0 to 255."""
-    scale = 257 if samples.max() > 255 else 1
-    return np.asarray(np.clip(samples / scale, 0, 255), dtype=np.uint8)
 
 
 def _exif_of(source: Any) -> Any:
@@ -202,15 +226,15 @@ def _exif_of(source: Any) -> Any:
         return Image.Exif()
 
 
-def _taken_at(exif: Any) -> datetime | None:
+def _taken_at(exif: Any) -> str | None:
+    """Read when the camera took it; the time of a later change, which EXIF has too, is another."""
     try:
         folder = exif.get_ifd(_EXIF_FOLDER)
-        text = str(folder.get(_TAKEN_AT) or exif.get(_DATE_TIME) or "").strip("\0 ")
+        text = str(folder.get(_TAKEN_AT) or "").strip("\0 ")
         offset = str(folder.get(_TAKEN_AT_OFFSET) or "").strip("\0 ")
         taken = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")
     except Exception:  # as in decode_photo
         return None
-    try:
-        return taken.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo)
-    except ValueError:
-        return taken
+    with contextlib.suppress(ValueError):
+        taken = taken.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo)
+    return taken.isoformat()

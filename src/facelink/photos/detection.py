@@ -1,23 +1,10 @@
-"""Pixels → boxes, landmarks and scores of faces, by YuNet."""
+"""Where the faces of an image are, and what finds them."""
 
-import math
-import threading
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from facelink.errors import InputError
-from facelink.photos.extras import OptionalModule
-
-cv2: Any = OptionalModule("cv2")
-
-_MAX_CANDIDATES = 5000
-_MAX_OVERLAP = 0.3
-_LEAST_SIDE = 8
-_LOADING = threading.Lock()  # the level of OpenCV's messages is the process's
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +35,7 @@ class Detections:
 
     @classmethod
     def from_rows(cls, rows: NDArray[np.float32]) -> "Detections":
-        """Take YuNet's rows (F, 15): box, landmarks, score.
+        """Take rows (F, 15): box, landmarks, score.
 
         Rows that are not finite, whose box has no area, or whose landmarks all coincide,
         are dropped.
@@ -72,86 +59,3 @@ class Detector(Protocol):
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find the faces of a uint8 (h, w, 3) image: blue, green, red."""
-
-
-class YuNetDetector:
-    """The YuNet face detector of the OpenCV Zoo.
-
-    Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023.
-
-    Parameters
-    ----------
-    model : Path
-        Its ONNX file.
-    min_score : float
-        Less certain faces are dropped, in (0, 1).
-    max_pixels : int
-        Larger images are scaled down to so many pixels before detection. Faces below
-        about ten pixels there are missed.
-
-    Raises
-    ------
-    InputError
-        If OpenCV cannot load the file, or a number is out of range.
-    """
-
-    MIN_SCORE: Final = 0.6
-    MAX_PIXELS: Final = 1280 * 960
-
-    def __init__(
-        self, model: Path, *, min_score: float = MIN_SCORE, max_pixels: int = MAX_PIXELS
-    ) -> None:
-        if not 0 < min_score < 1:
-            raise InputError(f"min_score={min_score}; give a number between 0 and 1.")
-        if max_pixels < 1024:
-            raise InputError(f"max_pixels={max_pixels}; give at least 1,024.")
-        self._model = model
-        self._min_score = min_score
-        self._max_pixels = max_pixels
-        self._of_thread = threading.local()  # the network keeps its last image
-        self._network()
-
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Find the faces of a uint8 (h, w, 3) image: blue, green, red.
-
-        Same image, same faces, whichever thread asks.
-        """
-        height, width = image.shape[:2]
-        if min(height, width) < _LEAST_SIDE:
-            return Detections.none()
-        factor = min(1.0, math.sqrt(self._max_pixels / (height * width)))
-        if factor < 1:
-            size = (
-                max(_LEAST_SIDE, round(width * factor)),
-                max(_LEAST_SIDE, round(height * factor)),
-            )
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        network = self._network()
-        network.setInputSize((image.shape[1], image.shape[0]))
-        _, rows = network.detect(image)
-        if rows is None:
-            return Detections.none()
-        return Detections.from_rows(rows).scaled(1 / factor)
-
-    def _network(self) -> Any:
-        """Return the calling thread's own copy of the network."""
-        if not hasattr(self._of_thread, "network"):
-            with _LOADING:
-                self._of_thread.network = self._loaded()
-        return self._of_thread.network
-
-    def _loaded(self) -> Any:
-        """Load the network, without OpenCV's notes on what its graph engine lacks."""
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
-            return cv2.FaceDetectorYN.create(
-                str(self._model), "", (320, 320), self._min_score, _MAX_OVERLAP, _MAX_CANDIDATES
-            )
-        except cv2.error as error:
-            raise InputError(
-                f"face detector {self._model}: OpenCV {cv2.__version__} cannot load it ({error}); "
-                "download it again or update opencv-python-headless."
-            ) from error
-        finally:
-            cv2.utils.logging.setLogLevel(level)

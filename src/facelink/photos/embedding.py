@@ -1,8 +1,6 @@
 """Aligned faces → features, by a recogniser."""
 
 import hashlib
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,11 +14,9 @@ from facelink.files import existing_file
 from facelink.photos.alignment import CROP_SIDE
 from facelink.photos.extras import OptionalModule
 from facelink.photos.model_files import RECOGNISER, RECOGNISER_WEIGHTS, model_file
+from facelink.photos.networks import Network
 
 cv2: Any = OptionalModule("cv2")
-# Importing openvino reports the import to its makers by way of openvino_telemetry; where that
-# module is missing it reports nothing.
-openvino: Any = OptionalModule("openvino", without="openvino_telemetry")
 
 
 class Embedder(Protocol):
@@ -88,8 +84,7 @@ class OpenVinoEmbedder:
     input_format : InputFormat
         What it takes.
     n_threads : int, optional
-        Threads that may embed at a time without waiting; each call uses one. By default as
-        many as there are processors.
+        As for `Network`.
 
     Raises
     ------
@@ -102,10 +97,16 @@ class OpenVinoEmbedder:
     ) -> None:
         self._name = name
         self._format = input_format
-        self._n_threads = n_threads or os.cpu_count() or 1
-        self._of_thread = threading.local()
-        self._compiled = self._compile(existing_file(path, "recogniser"))
-        shape = tuple(self._compiled.output(0).shape)
+        side = input_format.side
+        # Larger batches are no faster on a processor, and their sums would differ.
+        self._network = Network(
+            "recogniser",
+            path,
+            f"one image of {side} × {side} pixels",
+            self._taking_one_image,
+            n_threads,
+        )
+        shape = self._output(np.zeros((1, 3, side, side), dtype=np.float32)).shape
         self._n_features = int(np.prod(shape))
         if not shape or shape[0] != 1 or self._n_features < 2:
             raise InputError(f"recogniser {path}: gives {shape}, not one vector for an image.")
@@ -138,27 +139,18 @@ class OpenVinoEmbedder:
         features = np.empty((len(crops), self._n_features), dtype=np.float32)
         if len(crops) == 0:
             return features
-        request = self._request()
         for row, crop in enumerate(crops):
-            request.infer([self._prepared(crop)])
-            features[row] = request.get_output_tensor(0).data.reshape(-1)
+            features[row] = self._output(self._prepared(crop)).reshape(-1)
         return normalize_features(features, name=f"features by {self._name}")
 
-    def _compile(self, path: Path) -> Any:
-        """Load the network for one image at a time: larger batches are no faster on a processor."""
-        try:
-            core = openvino.Core()
-            network = core.read_model(str(path))
-            network.reshape([1, 3, self._format.side, self._format.side])
-            threads = {"INFERENCE_NUM_THREADS": self._n_threads, "NUM_STREAMS": self._n_threads}
-            return core.compile_model(
-                network, "CPU", {**threads, "INFERENCE_PRECISION_HINT": "f32"}
-            )
-        except RuntimeError as error:
-            raise InputError(
-                f"recogniser {path}: OpenVINO {openvino.__version__} cannot load it as a network "
-                f"of one image of {self._format.side} × {self._format.side} pixels ({error})."
-            ) from error
+    def _taking_one_image(self, model: Any) -> Any:
+        """Fix the network's input."""
+        model.reshape([1, 3, self._format.side, self._format.side])
+        return model
+
+    def _output(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network; what it gives first is the feature."""
+        return next(iter(self._network.run(image).values()))
 
     def _prepared(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bring a crop into the network's form, float32 (1, 3, side, side)."""
@@ -169,12 +161,6 @@ class OpenVinoEmbedder:
         values = image.transpose(2, 0, 1)[None].astype(np.float32)
         values = (values - np.float32(self._format.mean)) / np.float32(self._format.scale)
         return np.ascontiguousarray(values)
-
-    def _request(self) -> Any:
-        """Return the calling thread's own buffers for the network's values."""
-        if not hasattr(self._of_thread, "request"):
-            self._of_thread.request = self._compiled.create_infer_request()
-        return self._of_thread.request
 
 
 def reidentifier(folder: Path | None = None, n_threads: int | None = None) -> OpenVinoEmbedder:

@@ -22,18 +22,20 @@ from facelink.photos.decoding import (
     decode_photo,
     read_photo,
 )
-from facelink.photos.detection import Detections, Detector, YuNetDetector
+from facelink.photos.detection import Detections, Detector
 from facelink.photos.embedding import Embedder, reidentifier
 from facelink.photos.model_files import DETECTOR, model_file
 from facelink.photos.quality import junk_reasons, sharpness
 from facelink.photos.records import FoundFace, PhotoFaces, PhotoFile, PhotoProblem
 from facelink.photos.thumbnails import thumbnail
+from facelink.photos.yunet import YuNetDetector
 
 DECODED_PIXELS: Final = 2000 * 1500
 """Large JPEGs are decoded at reduced scale as far as so many pixels remain."""
 
-_AHEAD = 2
-"""Photographs read ahead for each worker: enough that none waits for a slow one before it."""
+_AHEAD = 4
+"""Photographs begun or finished ahead for each worker: enough that none waits for a slow one before
+it, or for a consumer that commits. Of those that are finished only the faces are kept."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class FaceReader:
         models
             Folder of their files; by default the cache, filled at first use.
         n_threads
-            Threads that embed at a time; by default as many as there are processors.
+            As for `Network`.
         """
-        detector = YuNetDetector(model_file(DETECTOR, models))
+        detector = YuNetDetector(model_file(DETECTOR, models), n_threads=n_threads)
         return cls(detector, reidentifier(models, n_threads))
 
     def read(self, file: PhotoFile) -> PhotoFaces | PhotoProblem:

@@ -1,9 +1,6 @@
 import numpy as np
-import pytest
 
-from facelink.errors import InputError
-from facelink.photos.detection import Detections, YuNetDetector
-from facelink.photos.model_files import DETECTOR
+from facelink.photos.detection import Detections
 
 
 def row(score, left=0.0):
@@ -29,28 +26,3 @@ class TestRows:
         np.testing.assert_array_equal(found.scaled(2).boxes, 2 * found.boxes)
         np.testing.assert_array_equal(found.scaled(2).landmarks, 2 * found.landmarks)
         np.testing.assert_array_equal(found.scaled(2).scores, found.scores)
-
-
-class TestYuNet:
-    @pytest.fixture
-    def detector(self, models):
-        return YuNetDetector(models / DETECTOR.name)
-
-    @pytest.mark.parametrize("shape", [(1, 1), (7, 400), (9, 3000), (100, 100)])
-    def test_images_without_faces_of_any_shape(self, detector, shape):
-        assert len(detector.detect(np.full((*shape, 3), 90, dtype=np.uint8))) == 0
-
-    def test_nothing_is_printed(self, models, capfd):
-        YuNetDetector(models / DETECTOR.name)
-        assert capfd.readouterr() == ("", "")
-
-    def test_a_file_that_is_no_network(self, tmp_path):
-        (tmp_path / "a.onnx").write_bytes(b"nothing of the kind")
-        with pytest.raises(InputError, match=r"face detector .*a.onnx: OpenCV .* cannot load it"):
-            YuNetDetector(tmp_path / "a.onnx")
-
-    @pytest.mark.parametrize("options", [{"min_score": 0}, {"min_score": 1}, {"max_pixels": 9}])
-    def test_numbers_out_of_range(self, tmp_path, options):
-        [name] = options
-        with pytest.raises(InputError, match=f"{name}="):
-            YuNetDetector(tmp_path, **options)

@@ -88,9 +88,9 @@ def test_only_a_few_photographs_are_read_ahead(reader, folder):
 
     scan = reader.scan(files(), n_workers=2)
     next(scan)
-    assert len(taken) == 4
+    assert len(taken) == 8
     next(scan)
-    assert len(taken) == 5
+    assert len(taken) == 9
     scan.close()
 
 
