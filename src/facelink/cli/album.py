@@ -315,6 +315,7 @@ def _scan_facts(report: ScanReport) -> dict[str, int]:
         "photographs_read": report.n_read,
         "unchanged": report.n_unchanged,
         "moved": report.n_moved,
+        "copies": report.n_copies,
         "missing": report.n_missing,
         "unreadable": len(report.problems),
         "faces_added": report.n_faces,
