@@ -23,8 +23,11 @@ from typing import Self
 
 import numpy as np
 
-N_POINTS = int(os.environ.get("FACELINK_FAULT_SEEDS", "4"))
+N_POINTS = int(os.environ.get("FACELINK_FAULT_SEEDS", "2"))
 """At how many points each command is killed."""
+
+SEED = int(os.environ.get("FACELINK_SEED", "0"))
+"""Other points with another seed."""
 
 LONGEST_DELAY = 0.02
 """Seconds after a call that writes began: long enough to end in the middle of a commit."""

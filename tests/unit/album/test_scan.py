@@ -1,10 +1,6 @@
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from facelink.album.audit import audit_album
 from facelink.album.decisions import name_person, say_different
 from facelink.album.history import action
-from facelink.album.library import edit_album, open_album
+from facelink.album.library import open_album
 from facelink.album.queries import (
     face,
     faces_of_photo,
@@ -26,7 +22,7 @@ from facelink.album.queries import (
     thumbnail,
 )
 from facelink.album.records import LostFace
-from facelink.album.scan import COMMIT_EVERY, ScanReport, scan_photos
+from facelink.album.scan import ScanReport, scan_photos
 from facelink.errors import InputError, OutputError
 from facelink.photos.pipeline import FaceReader
 from tests.unit.album.helpers import edited
@@ -328,32 +324,3 @@ def test_progress_counts_what_is_read(scanned, reader, pictures):
     seen = []
     scan_photos(scanned, reader, [pictures], n_workers=1, on_progress=seen.append)
     assert [(one.n_done, one.n_total) for one in seen] == [(1, 2), (2, 2)]
-
-
-@pytest.mark.skipif(not hasattr(signal, "pause"), reason="no such signals")
-def test_a_killed_scan_goes_on_and_counts_nothing_twice(folder, reader, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    n_photos = 2 * COMMIT_EVERY + 5
-    for number in range(n_photos):
-        paint(pictures / f"{number:02}.png", number)
-    n_read = COMMIT_EVERY + 3
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "tests.scan_worker", folder, pictures, str(n_read)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-    with killed.stdout as said:
-        assert said.readline() == "read\n"
-        os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    with open_album(folder) as album:
-        assert len(photos(album)) == album.count("SELECT count(*) FROM faces") == COMMIT_EVERY
-    with edit_album(folder, "test") as album:
-        report = scan_photos(album, reader, [pictures])
-        assert (report.n_unchanged, report.n_read) == (COMMIT_EVERY, n_photos - COMMIT_EVERY)
-        [model] = album.models()
-        assert len(photos(album)) == album.n_rows(model) == n_photos
-        assert album.count("SELECT count(*) FROM thumbnails") == n_photos
-        assert audit_album(album) == []
