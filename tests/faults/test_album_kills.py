@@ -1,6 +1,8 @@
-"""Album commands that are killed leave a sound album, and end like those that were not."""
+"""Album commands that are killed leave a sound album and go on; so do those without room."""
 
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +145,61 @@ def test_decisions_are_kept_from_the_moment_they_are_told(commands, inputs, fres
         killed = commands.run("decide", album, kill=point)
         n_told = killed.output.count("done")
         assert contents(album) in states[n_told : n_told + 2], point
+
+
+@pytest.mark.parametrize("command", ["add", "import", "update"])
+def test_a_full_disk_fails_a_command_and_nothing_else(commands, inputs, fresh, command):
+    album = fresh(command, "whole")
+    assert commands.run(*arguments(command, album, inputs)).code == 0
+    expected = contents(album)
+    largest = max(path.stat().st_size for path in album.iterdir())
+    random = np.random.default_rng(SEED)
+    for number in range(N_POINTS):
+        album = fresh(command, str(number))
+        most_bytes = int(random.uniform(number, number + 1) * largest / N_POINTS)
+        full = commands.run(*arguments(command, album, inputs), most_bytes=most_bytes)
+        assert full.code == 0 or (full.code == 1 and "Traceback" not in full.output), full.output
+        check_sound(album)
+        again = commands.run(*arguments(command, album, inputs))
+        assert again.code == 0, again.output
+        assert contents(album) == expected, most_bytes
+
+
+@pytest.fixture
+def read_only(inputs):
+    """An album in a folder that nobody can write, where even a process of root's tries to."""
+    with tempfile.TemporaryDirectory() as parent:
+        album = Path(parent) / "album"
+        shutil.copytree(inputs / "album", album)
+        for path in album.iterdir():
+            path.chmod(0o444)
+        album.chmod(0o555)
+        Path(parent).chmod(0o555)
+        yield album
+        Path(parent).chmod(0o755)
+        album.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(commands, inputs, read_only):
+    before = {path: path.read_bytes() for path in read_only.iterdir()}
+    for command in ("import", "update", "forget"):
+        refused = commands.run(*arguments(command, read_only, inputs), without_rights=True)
+        assert refused.code == 1, refused.output
+        assert "Traceback" not in refused.output
+        assert str(read_only) in " ".join(refused.output.split())
+    status = commands.run("album", "status", read_only, "--json", without_rights=True)
+    assert '"faces": 72' in status.output
+    assert {path: path.read_bytes() for path in read_only.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["add", "import"])
+def test_two_processes_at_once_do_it_once(commands, inputs, fresh, command):
+    album = fresh(command, "one")
+    assert commands.run(*arguments(command, album, inputs)).code == 0
+    expected = contents(album)
+    album = fresh(command, "both")
+    for _ in range(2):
+        commands.start(*arguments(command, album, inputs))
+    for ended in (commands.ended(), commands.ended()):
+        assert ended.code == 0, ended.output
+    assert contents(album) == expected
