@@ -132,6 +132,14 @@ def import_(
             help="Read faces from an Immich database instead; nothing is written there.",
         ),
     ] = None,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names/--no-names",
+            help="Take people's names from Immich: faces of someone with a name there become a "
+            "person of that name here, hidden if they are there.",
+        ),
+    ] = True,
     model_name: Annotated[
         str | None,
         typer.Option(
@@ -152,14 +160,18 @@ def import_(
         raise InputError("give either --features or --immich: that is where the faces come from.")
     if immich is not None:
         with _editing(album, "import", create=True) as opened:
-            imported = import_immich(opened, immich, model_name=model_name or "immich")
+            imported = import_immich(
+                opened, immich, model_name=model_name or "immich", with_names=names
+            )
         facts = dataclasses.asdict(imported)
     else:
         path = Path(str(features))
         rows = load_features(path, dim=dim)
-        names = [f"{path.name}#{row}" for row in range(len(rows))] if ids is None else load_ids(ids)
+        called = (
+            [f"{path.name}#{row}" for row in range(len(rows))] if ids is None else load_ids(ids)
+        )
         with _editing(album, "import", create=True) as opened:
-            added = import_features(opened, rows, model_name=model_name or "features", ids=names)
+            added = import_features(opened, rows, model_name=model_name or "features", ids=called)
         facts = {"faces_added": len(added), "faces_known": len(rows) - len(added)}
     print_facts(facts, as_json=json)
     note(f"to find out who they are: facelink album update {album}")
