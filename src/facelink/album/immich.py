@@ -4,6 +4,7 @@ Which tables and columns there are is looked up at run time: names differ betwee
 and after 3.2, and the tables were called in the plural before that.
 """
 
+import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from facelink.album.additions import add_photos, embedding_model
 from facelink.album.library import Album
+from facelink.album.named_groups import NamedGroup, place_named
 from facelink.album.records import Box, NewFace, NewPhoto
 from facelink.errors import InputError
 
@@ -25,6 +27,11 @@ _PAGE = 2_000
 _FACES = ("asset_face", "asset_faces")
 _ASSETS = ("asset", "assets")
 _EMBEDDINGS = ("face_search",)
+_PEOPLE = "person"
+_PERSON_KEYS = (("personGroupId", "personGroupId"), ("personId", "id"))
+"""Column of a face, and of a person, that says whose face it is: since 3.2, and before."""
+
+_Read = tuple[NewPhoto, NewFace, NamedGroup | None]
 
 _CORNERS = ("boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2")
 
@@ -51,15 +58,27 @@ class ImmichImport:
         Faces that it had.
     photos : int
         Photographs that the faces read are in.
+    people_named : int
+        People who came with their names.
+    faces_placed : int
+        Faces that came to people with names.
     """
 
     faces_added: int
     faces_known: int
     photos: int
+    people_named: int
+    faces_placed: int
 
 
-def import_immich(album: Album, url: str, *, model_name: str = "immich") -> ImmichImport:
-    """Add the faces of an Immich database that the album does not have yet.
+def import_immich(
+    album: Album, url: str, *, model_name: str = "immich", with_names: bool = True
+) -> ImmichImport:
+    """Add the faces of an Immich database that the album does not have yet, and their names.
+
+    The faces of people who have a name in Immich become people of that name here, hidden
+    if they are there; see `named_groups.place_named`. Groups without a name are left to the
+    next update, which makes better ones.
 
     Parameters
     ----------
@@ -69,6 +88,8 @@ def import_immich(album: Album, url: str, *, model_name: str = "immich") -> Immi
         ``postgresql://user:password@host:port/database``.
     model_name
         What the model that made the embeddings is called here.
+    with_names
+        Take people's names, too.
 
     Returns
     -------
@@ -88,22 +109,28 @@ def import_immich(album: Album, url: str, *, model_name: str = "immich") -> Immi
         connection.commit()
         n_added = n_read = 0
         photos: set[Path] = set()
+        groups: dict[str, NamedGroup] = {}
         for page in read_faces(cursor):
             width = len(page[0][1].feature)
             model = embedding_model(album, model_name, width)
             by_photo: dict[NewPhoto, list[NewFace]] = {}
-            for photo, face in page:
+            for photo, face, group in page:
                 by_photo.setdefault(photo, []).append(face)
+                if group is not None and with_names:
+                    groups[str(face.external_id)] = group
             n_added += len(add_photos(album, model, list(by_photo.items()), keep_known=True))
             n_read += len(page)
             photos |= {photo.path for photo in by_photo}
     finally:
         connection.close()
-    return ImmichImport(n_added, n_read - n_added, len(photos))
+    n_people, n_placed = (
+        place_named(album, model, groups, "names from Immich") if groups else (0, 0)
+    )
+    return ImmichImport(n_added, n_read - n_added, len(photos), n_people, n_placed)
 
 
-def read_faces(cursor: Cursor) -> Iterator[list[tuple[NewPhoto, NewFace]]]:
-    """Read visible faces page by page, by their ids.
+def read_faces(cursor: Cursor) -> Iterator[list[_Read]]:
+    """Read visible faces page by page, by their ids, with the named people whose faces they are.
 
     Raises
     ------
@@ -229,15 +256,38 @@ def _query(cursor: Cursor) -> str:
         'f.id::text COLLATE "C" > %s',
     ]
     return (
-        f'SELECT f.id::text, {vector}, a."originalPath", {", ".join(chosen)} FROM "{faces}" f '
+        f'SELECT f.id::text, {vector}, a."originalPath", {", ".join(chosen)}, '
+        f'{_person(tables, columns, asset_columns)} FROM "{faces}" f '
         f'JOIN "{embeddings}" s ON s."faceId" = f.id JOIN "{assets}" a ON a.id = f."assetId" '
         f'WHERE {" AND ".join(shown)} ORDER BY f.id::text COLLATE "C" LIMIT %s'
     )
 
 
-def _face(row: Sequence[Any]) -> tuple[NewPhoto, NewFace]:
-    face_id, vector, path, left, top, right, bottom, width, height = row
+def _person(tables: dict[str, set[str]], faces: set[str], assets: set[str]) -> str:
+    """Whose face it is, as JSON text: key, name, and whether they are hidden; or NULL.
+
+    Since 3.2 every user has an own name for a person; that of the photograph's owner counts.
+    """
+    people = tables.get(_PEOPLE, set())
+    keys = next(((one, own) for one, own in _PERSON_KEYS if one in faces and own in people), None)
+    if keys is None or "name" not in people:
+        return "NULL"
+    hidden = 'p."isHidden"' if "isHidden" in people else "false"
+    is_owner = 'AND p."ownerId" = a."ownerId"' if "ownerId" in people & assets else ""
+    return (
+        f'(SELECT json_build_array(p."{keys[1]}"::text, p.name, {hidden})::text '
+        f'FROM "{_PEOPLE}" p WHERE p."{keys[1]}" = f."{keys[0]}" {is_owner} '
+        "AND trim(p.name) <> '' ORDER BY p.name LIMIT 1)"
+    )
+
+
+def _face(row: Sequence[Any]) -> _Read:
+    face_id, vector, path, left, top, right, bottom, width, height, person = row
     has_box = left is not None and right > left and bottom > top
     box = Box(left, top, right - left, bottom - top) if has_box else None
     photo = NewPhoto(Path(path), 0, 0, "", width, height)
-    return photo, NewFace(parse_vector(vector), box=box, external_id=face_id)
+    group = None
+    if person is not None:
+        key, name, is_hidden = json.loads(person)
+        group = NamedGroup(key, name.strip(), bool(is_hidden))
+    return photo, NewFace(parse_vector(vector), box=box, external_id=face_id), group

@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -109,9 +110,11 @@ def open_album(folder: Path | str) -> Iterator[Album]:
     ------
     InputError
         If there is no album, it is damaged, or of another version.
+    OutputError
+        If its disk fails.
     """
     folder = _existing(folder)
-    with _connected(folder, "ro") as connection:
+    with _connected(folder, "ro" if _may_share(folder) else "ro&immutable=1") as connection:
         version = check_version(connection)
         if version < len(MIGRATIONS):
             raise InputError(
@@ -184,6 +187,14 @@ def _existing(folder: Path | str) -> Path:
     return folder
 
 
+def _may_share(folder: Path) -> bool:
+    """Whether others may be writing: nobody is where the folder cannot be written to.
+
+    SQLite would make files beside the database even to read it.
+    """
+    return os.access(folder, os.W_OK) or (folder / f"{DATABASE}-wal").exists()
+
+
 def _made(folder: Path | str) -> Path:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -212,6 +223,12 @@ def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # the query is wrong, not the disk
+            raise
+        raise OutputError(
+            f"album {folder}: {error}; check its permissions and the room on its disk."
+        ) from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # its subclasses are no damage
             raise

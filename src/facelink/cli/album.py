@@ -99,6 +99,7 @@ def add(
             facts |= _update_facts(plans)
             apply_plans(opened, plans)
     note_problems(report.problems)
+    _note_lost(report)
     print_facts(facts, as_json=json)
     if not update:
         note(f"to find out who they are: facelink album update {album}")
@@ -131,6 +132,14 @@ def import_(
             help="Read faces from an Immich database instead; nothing is written there.",
         ),
     ] = None,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names/--no-names",
+            help="Take people's names from Immich: faces of someone with a name there become a "
+            "person of that name here, hidden if they are there.",
+        ),
+    ] = True,
     model_name: Annotated[
         str | None,
         typer.Option(
@@ -151,14 +160,18 @@ def import_(
         raise InputError("give either --features or --immich: that is where the faces come from.")
     if immich is not None:
         with _editing(album, "import", create=True) as opened:
-            imported = import_immich(opened, immich, model_name=model_name or "immich")
+            imported = import_immich(
+                opened, immich, model_name=model_name or "immich", with_names=names
+            )
         facts = dataclasses.asdict(imported)
     else:
         path = Path(str(features))
         rows = load_features(path, dim=dim)
-        names = [f"{path.name}#{row}" for row in range(len(rows))] if ids is None else load_ids(ids)
+        called = (
+            [f"{path.name}#{row}" for row in range(len(rows))] if ids is None else load_ids(ids)
+        )
         with _editing(album, "import", create=True) as opened:
-            added = import_features(opened, rows, model_name=model_name or "features", ids=names)
+            added = import_features(opened, rows, model_name=model_name or "features", ids=called)
         facts = {"faces_added": len(added), "faces_known": len(rows) - len(added)}
     print_facts(facts, as_json=json)
     note(f"to find out who they are: facelink album update {album}")
@@ -315,11 +328,22 @@ def _scan_facts(report: ScanReport) -> dict[str, int]:
         "photographs_read": report.n_read,
         "unchanged": report.n_unchanged,
         "moved": report.n_moved,
+        "copies": report.n_copies,
         "missing": report.n_missing,
         "unreadable": len(report.problems),
         "faces_added": report.n_faces,
         "junk_faces": report.n_junk_faces,
     }
+
+
+def _note_lost(report: ScanReport) -> None:
+    """List faces that the user had said something about, gone with overwritten files."""
+    for lost in report.lost:
+        whom = lost.name or ("nobody" if lost.person is None else f"person {lost.person}")
+        note(
+            f"{lost.path} was overwritten: face {lost.face} of {whom} is gone, and "
+            f"{lost.n_decisions} decisions about it."
+        )
 
 
 @contextmanager

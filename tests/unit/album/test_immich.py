@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facelink.album.audit import audit_album
+from facelink.album.decisions import name_person, reject_face
+from facelink.album.history import undo
 from facelink.album.immich import import_immich, parse_vector
-from facelink.album.queries import faces_of_photo, photos
+from facelink.album.queries import faces_of_photo, people, photos, placements
 from facelink.album.records import Box
 from facelink.errors import InputError
 from tests.unit.album.helpers import edited
@@ -23,14 +26,15 @@ USER = "nobody" if os.name == "posix" and os.getuid() == 0 else None
 SCHEMAS = {
     "before 3.2": (
         'CREATE TABLE assets (id uuid PRIMARY KEY, "originalPath" text);'
-        "CREATE TABLE person (id uuid PRIMARY KEY, name text);"
+        'CREATE TABLE person (id uuid PRIMARY KEY, name text, "isHidden" bool);'
         'CREATE TABLE asset_faces (id uuid PRIMARY KEY, "assetId" uuid, "personId" uuid,'
         ' "imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int,'
         ' "boundingBoxX2" int, "boundingBoxY2" int, "deletedAt" timestamptz);'
     ),
     "since 3.2": (
-        'CREATE TABLE asset (id uuid PRIMARY KEY, "originalPath" text, "deletedAt" timestamptz);'
-        'CREATE TABLE person ("ownerId" uuid, "personGroupId" uuid, name text);'
+        'CREATE TABLE asset (id uuid PRIMARY KEY, "originalPath" text, "ownerId" uuid,'
+        ' "deletedAt" timestamptz);'
+        'CREATE TABLE person ("ownerId" uuid, "personGroupId" uuid, name text, "isHidden" bool);'
         'CREATE TABLE asset_face (id uuid PRIMARY KEY, "assetId" uuid, "personGroupId" uuid,'
         ' "imageWidth" int, "imageHeight" int, "boundingBoxX1" int, "boundingBoxY1" int,'
         ' "boundingBoxX2" int, "boundingBoxY2" int, "sourceType" text,'
@@ -39,7 +43,14 @@ SCHEMAS = {
 }
 
 FACES = 5
+OWNER = 300
 WIDTH = 4
+PEOPLE = ((200, "Ada", False), (201, " ", False), (202, "Ada", True))
+"""Number, name and whether they are hidden: two are called the same, one has no name."""
+
+WHOSE = (200, 200, 201, 202, None, 200)
+"""Person of each face; the last one is deleted."""
+
 VECTORS = np.random.default_rng(0).normal(size=(FACES, WIDTH)).astype(np.float32)
 
 
@@ -106,14 +117,25 @@ def immich(server, request):
             f'INSERT INTO asset{plural} (id, "originalPath") VALUES (%s::uuid, %s)',
             (uuid(100 + photo), f"/library/{photo}.jpg"),
         )
+    for number, called, is_hidden in PEOPLE:
+        cursor.execute(
+            f"INSERT INTO person VALUES ({'' if plural else '%s::uuid, '}%s::uuid, %s, %s)",
+            (*(() if plural else (uuid(OWNER),)), uuid(number), called, is_hidden),
+        )
+    if not plural:  # another user's name for the same person
+        cursor.execute(
+            "INSERT INTO person VALUES (%s::uuid, %s::uuid, 'Aunt Ada', false)",
+            (uuid(OWNER + 1), uuid(200)),
+        )
+        cursor.execute('UPDATE asset SET "ownerId" = %s::uuid', (uuid(OWNER),))
     for face in range(FACES + 1):
         deleted = "now()" if face == FACES else "NULL"
         cursor.execute(
             f"INSERT INTO asset_face{plural} VALUES "
-            "(%s::uuid, %s::uuid, NULL, 640, 480, 10, 20, 40, 60"
+            "(%s::uuid, %s::uuid, %s::uuid, 640, 480, 10, 20, 40, 60"
             + (", 'machine-learning', true" if not plural else "")
             + f", {deleted})",
-            (uuid(face), uuid(100 + face % 3)),
+            (uuid(face), uuid(100 + face % 3), WHOSE[face] and uuid(WHOSE[face])),
         )
         vector = VECTORS[face % FACES].tolist()
         cursor.execute(
@@ -152,6 +174,52 @@ def test_a_second_import_brings_only_what_is_new(immich, folder, monkeypatch):
         assert import_immich(album, immich).faces_added == 5
         again = import_immich(album, immich)
         assert (again.faces_added, again.faces_known) == (0, 5)
+
+
+def named(album):
+    """Name, whether hidden, and last digits of the faces of each person."""
+    ids = dict(album.connection.execute("SELECT id, external_id FROM faces"))
+    return [
+        (
+            one.name,
+            one.is_hidden,
+            sorted(int(ids[place.face][-2:]) for place in placements(album, one.id)),
+        )
+        for one in people(album, with_hidden=True, order="id")
+    ]
+
+
+def test_faces_of_people_with_names_come_to_people_of_these_names(immich, folder):
+    with edited(folder) as album:
+        imported = import_immich(album, immich)
+        assert (imported.people_named, imported.faces_placed) == (2, 3)
+        assert named(album) == [("Ada", False, [0, 1]), ("Ada", True, [3])]
+        assert {place.how for place in placements(album, 1)} == {"automatic"}
+        assert audit_album(album) == []
+
+
+def test_names_are_taken_once_and_what_was_changed_here_stays(immich, folder):
+    with edited(folder) as album:
+        import_immich(album, immich)
+        reject_face(album, max(place.face for place in placements(album, 1)))
+        name_person(album, 1, "Lovelace")
+        forgotten = album.connection.execute("DELETE FROM history WHERE subject = 'face'")
+        assert forgotten.rowcount > 0
+        again = import_immich(album, immich)
+        assert (again.people_named, again.faces_placed) == (0, 0)
+        album.connection.execute("DELETE FROM decisions")
+        again = import_immich(album, immich)
+        assert (again.people_named, again.faces_placed) == (0, 1)
+        assert named(album) == [("Lovelace", False, [0, 1]), ("Ada", True, [3])]
+        undo(album)
+        assert len(placements(album, 1)) == 1
+
+
+def test_names_can_be_left_there(immich, folder):
+    with edited(folder) as album:
+        imported = import_immich(album, immich, with_names=False)
+        assert (imported.faces_added, imported.people_named, imported.faces_placed) == (5, 0, 0)
+        assert named(album) == []
 
 
 def test_another_database_is_refused(server, folder):
