@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +134,7 @@ def decode_photo(data: bytes, *, wanted_pixels: int | None = None) -> DecodedPho
 
 
 def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
-    with _opened(data, kind) as source:
+    with open_image(io.BytesIO(data), kind) as source:
         width, height = source.size
         _refuse_bomb(width * height, kind)
         exif = _exif_of(source)
@@ -151,19 +151,19 @@ def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
     return DecodedPhoto(image, width, height, _taken_at(exif))
 
 
-def _opened(data: bytes, kind: str) -> Any:
-    """Read the header, by the format's own reader.
+def open_image(stream: BinaryIO, kind: str) -> Any:
+    """Read the header of an image of this format, by the format's own reader.
 
     `PIL.Image.open` would warn of or refuse images above limits that are global to the
     process; `_refuse_bomb` has ours.
     """
     if kind == "HEIF":
-        return heif_plugin.HeifImageFile(io.BytesIO(data))
+        return heif_plugin.HeifImageFile(stream)
     Image.preinit()
     if kind not in Image.OPEN:
         Image.init()
     factory, _ = Image.OPEN[kind]
-    return factory(io.BytesIO(data), None)
+    return factory(stream, None)
 
 
 def _refuse_bomb(n_pixels: int, kind: str) -> None:
@@ -192,6 +192,12 @@ def _eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """Bring wide grey samples, of 16 bits if any is above 255, into 0 to 255."""
     scale = 257 if samples.max() > 255 else 1
     return np.asarray(np.clip(samples / scale, 0, 255), dtype=np.uint8)
+
+
+def orientation_of(source: Any) -> int:
+    """EXIF orientation of an opened image, 1 (upright) to 8; 1 where it has none."""
+    orientation = _exif_of(source).get(_ORIENTATION)
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _exif_of(source: Any) -> Any:
