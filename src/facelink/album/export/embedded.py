@@ -134,7 +134,7 @@ def _png_chunks(data: bytes) -> list[_Part]:
     """Chunks of a PNG; the content of those that hold no text is left out."""
     chunks: list[_Part] = []
     place = len(_PNG_SIGNATURE)
-    while place < len(data):
+    while not chunks or chunks[-1].kind != b"IEND":
         if len(data) < place + 12:
             raise UnusablePacketError("its chunks are damaged")
         length, kind = struct.unpack_from(">I4s", data, place)
@@ -144,9 +144,7 @@ def _png_chunks(data: bytes) -> list[_Part]:
         content = data[place + 8 : end - 4] if kind == b"iTXt" else b""
         chunks.append(_Part(kind, place, end, content))
         place = end
-        if kind == b"IEND":
-            break
-    if not chunks or chunks[0].kind != b"IHDR":
+    if chunks[0].kind != b"IHDR":
         raise UnusablePacketError("its chunks are damaged")
     return chunks
 

@@ -169,12 +169,12 @@ class _Reader:
 
     def _end(self, _: str) -> None:
         element = self._open.pop()
-        place = self._parser.CurrentByteIndex
-        if self._data.startswith(b"</", place) and place > element.start:
-            element.inner_end = place
-            element.end = self._data.index(b">", place) + 1
+        tag = _tag(self._data, element.start)
+        if tag.group().endswith(b"/>"):
+            element.end = tag.end()
         else:
-            element.end = _tag(self._data, element.start).end()
+            element.inner_end = self._parser.CurrentByteIndex
+            element.end = self._data.index(b">", element.inner_end) + 1
 
     def _characters(self, text: str) -> None:
         if self._open:
