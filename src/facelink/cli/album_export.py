@@ -102,8 +102,8 @@ def export(
         bool,
         typer.Option(
             "--in-place",
-            help="Write face regions into the photographs themselves (JPEG, PNG), after copying "
-            "each to photo.jpg.original.",
+            help="Write face regions into the photographs themselves (JPEG, PNG) instead, after "
+            "copying each to photo.jpg.original.",
         ),
     ] = False,
     backup: Annotated[
@@ -173,6 +173,8 @@ def export(
         choice = _Choice(opened, read_faces(opened), wanted, min_faces, not dry_run)
         reports = {name: run(choice) for name, run in forms.items()}
     _print_reports(reports, dry_run=dry_run, as_json=json)
+    if any(report.has_failed for report in reports.values()):
+        raise typer.Exit(1)
 
 
 def _check_options(

@@ -91,3 +91,11 @@ def test_only_writing_in_place_takes_the_lock(refused, succeed, album):
     error = refused("album", "export", album, "--in-place", code=1)
     assert "is being written by process" in error
     succeed("album", "export", album, "--xmp")
+
+
+def test_a_file_that_cannot_be_written_is_a_failure(run, album, tmp_path):
+    (tmp_path / "x").touch()
+    outcome = run("album", "export", album, "--xmp-dir", tmp_path / "x")
+    assert outcome.code == 1
+    assert "cannot write" in outcome.err
+    assert outcome.out == "xmp  2 left out\n"

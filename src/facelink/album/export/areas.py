@@ -2,7 +2,7 @@
 
 The guidelines of the Metadata Working Group (version 2.0, section 5.9) refer regions to the
 stored image: a program that turns the photograph by its EXIF orientation turns the regions too.
-digiKam, exiftool and Immich (since 1.133) do so. An album's boxes are upright.
+digiKam does so, and Immich since May 2025. An album's boxes are upright.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facelink.album.additions import record_photos
 from facelink.album.export.embedded import embedded_packet, with_packet, without_packet
+from facelink.album.export.names import mirrored_path
 from facelink.album.export.packets import UnusablePacketError
 from facelink.album.export.report import ExportReport
 from facelink.album.export.xmp import PhotoRegions, check_size, new_packet, tell_conflicts
@@ -110,12 +111,8 @@ def _has_packet(path: Path) -> bool:
 
 def _backup_path(photo: Path, folder: Path | None, data: bytes, kind: str) -> Path:
     """Where the copy is, or goes: an earlier one serves if only the XMP has changed since."""
-    if folder is None:
-        first = photo.with_name(photo.name + BACKUP_SUFFIX)
-    else:
-        drive = photo.drive.replace(":", "").strip("\\/")
-        below = folder.joinpath(drive, *photo.parts[1:])
-        first = below.with_name(photo.name + BACKUP_SUFFIX)
+    beside = photo.with_name(photo.name + BACKUP_SUFFIX)
+    first = beside if folder is None else mirrored_path(folder, photo, BACKUP_SUFFIX)
     path, number = first, 1
     while path.exists() and not _is_backup(path, data, kind):
         number += 1

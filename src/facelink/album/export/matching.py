@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from facelink.album.export.areas import Area, overlap
-from facelink.album.export.packets import xml_text
 from facelink.album.export.regions import KnownRegion, NewRegion
 
 MIN_OVERLAP: Final = 0.5
@@ -73,9 +72,7 @@ def region_changes(known: Sequence[KnownRegion], wanted: Sequence[WantedRegion])
     named = [one for one in wanted if one.name is not None and one.is_chosen]
     theirs = [one for one in known if one.is_face and not one.is_ours]
     by_face = _pairs(named, [one for one in theirs if one.name is not None])
-    conflicts = tuple(
-        (face, region) for face, region in by_face if region.name != xml_text(str(face.name))
-    )
+    conflicts = tuple((face, region) for face, region in by_face if region.name != face.name)
     settled = {face.face for face, _ in by_face}
     writing = [face for face in named if face.face not in settled]
     kept = _kept([one for one in known if one.is_ours], wanted, writing)
@@ -85,9 +82,9 @@ def region_changes(known: Sequence[KnownRegion], wanted: Sequence[WantedRegion])
     return RegionChanges(
         removed=(*removed, *(region for _, region in nameless)),
         added=tuple(
-            NewRegion(face.face, xml_text(str(face.name)), face.area)
+            NewRegion(face.face, face.name, face.area)
             for face in writing
-            if face.face not in has_region
+            if face.name is not None and face.face not in has_region
         ),
         conflicts=conflicts,
     )
@@ -106,9 +103,7 @@ def _kept(
 
 def _is_as_wanted(region: KnownRegion, face: WantedRegion) -> bool:
     return (
-        region.name == xml_text(str(face.name))
-        and region.area is not None
-        and region.area.is_close_to(face.area)
+        region.name == face.name and region.area is not None and region.area.is_close_to(face.area)
     )
 
 

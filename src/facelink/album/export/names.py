@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 MAX_NAME_BYTES: Final = 200
@@ -46,6 +47,12 @@ def safe_name(name: str, instead: str) -> str:
     if _RESERVED.match(clean):
         clean = f"_{clean}"
     return _cut(clean)
+
+
+def mirrored_path(folder: Path, path: Path, suffix: str) -> Path:
+    """Where a file about another one goes below a folder: under the other one's whole path."""
+    drive = path.drive.replace(":", "").strip("\\/")
+    return folder.joinpath(drive, *path.parts[1:-1], f"{path.name}{suffix}")
 
 
 class UniqueNames:

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from facelink.album.export.names import mirrored_path
 from facelink.album.export.packets import MAX_PACKET_BYTES, UnusablePacketError
 from facelink.album.export.regions import RegionsOfPacket
-from facelink.album.export.report import ExportReport
+from facelink.album.export.report import ExportReport, What
 from facelink.album.export.xmp import (
     NewPacket,
     PhotoRegions,
@@ -39,10 +40,10 @@ def write_sidecars(
     write
         Do it; otherwise only report what would be done.
 
-    Raises
-    ------
-    OutputError
-        If a sidecar cannot be written. Those written before are whole.
+    Returns
+    -------
+    ExportReport
+        With a failure for each sidecar that could not be written; the others are.
     """
     report = ExportReport()
     for one in regions:
@@ -60,7 +61,13 @@ def write_sidecars(
             continue
         tell_conflicts(report, one, made.changes)
         if exists or made.is_changed:
-            _apply(path, exists, made, report, write=write)
+            what = _what(exists, made)
+            try:
+                if write:
+                    _apply(path, what, made.data)
+                report.add(path, what)
+            except OutputError as error:
+                report.complain(one.photo.path, str(error), is_failure=True)
     return report
 
 
@@ -78,9 +85,7 @@ def sidecar_path(photo: Path, folder: Path | None = None) -> Path:
         As for `write_sidecars`.
     """
     if folder is not None:
-        drive = photo.drive.replace(":", "").strip("\\/")
-        below = folder.joinpath(drive, *photo.parts[1:])
-        return below.with_name(f"{photo.name}.xmp")
+        return mirrored_path(folder, photo, ".xmp")
     beside, adobe = photo.with_name(f"{photo.name}.xmp"), photo.with_suffix(".xmp")
     if not beside.exists() and adobe.is_file() and _is_only_one(photo):
         return adobe
@@ -107,24 +112,29 @@ def _sidecar(path: Path) -> bytes:
 
 
 def _of_other_programs(header: PhotoHeader) -> bytes | None:
-    """XMP in the photograph itself, if it has face regions."""
-    if header.packet is None or not RegionsOfPacket.of(header.packet).known:
+    """XMP in the photograph itself, if it has regions that can be read."""
+    if header.packet is None:
         return None
-    return header.packet
+    try:
+        return header.packet if RegionsOfPacket.of(header.packet).known else None
+    except UnusablePacketError:
+        return None
 
 
-def _apply(path: Path, exists: bool, made: NewPacket, report: ExportReport, *, write: bool) -> None:
+def _what(exists: bool, made: NewPacket) -> What:
     if made.is_empty:
-        report.add(path, "removed")
-        if write:
-            _remove(path)
-    elif not made.is_changed:
-        report.add(path, "unchanged")
-    else:
-        report.add(path, "changed" if exists else "made")
-        if write:
-            with written_beside(os.path.realpath(path)) as temporary:
-                temporary.write_bytes(made.data)
+        return "removed"
+    if not made.is_changed:
+        return "unchanged"
+    return "changed" if exists else "made"
+
+
+def _apply(path: Path, what: What, data: bytes) -> None:
+    if what == "removed":
+        _remove(path)
+    elif what != "unchanged":
+        with written_beside(os.path.realpath(path)) as temporary:
+            temporary.write_bytes(data)
 
 
 def _remove(path: Path) -> None:

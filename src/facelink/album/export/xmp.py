@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from facelink.album.export.areas import area_of
 from facelink.album.export.faces import ExportedFace
 from facelink.album.export.matching import RegionChanges, WantedRegion, region_changes
+from facelink.album.export.packets import xml_text
 from facelink.album.export.regions import EMPTY_PACKET, RegionsOfPacket
 from facelink.album.export.report import ExportReport
 from facelink.album.records import Photo
@@ -129,6 +130,6 @@ def _wanted(
         if area is not None:
             is_shown = face.state == "person" or (people is not None and face.state == "hidden")
             is_chosen = people is None or face.person in people
-            name = face.name if is_shown else None
-            wanted.append(WantedRegion(face.face, area, name, is_chosen))
+            name = xml_text(face.name or "").strip() if is_shown else ""
+            wanted.append(WantedRegion(face.face, area, name or None, is_chosen))
     return tuple(wanted)

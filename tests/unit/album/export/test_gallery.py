@@ -76,7 +76,7 @@ def test_faces_without_pictures_and_an_empty_album(pictured, tmp_path):
 def test_the_page_is_kept_small(pictured, tmp_path, monkeypatch):
     page = written(pictured.album, tmp_path, limit=1)
     assert "2 faces, 1 of them shown" in page.texts
-    monkeypatch.setattr(gallery, "MAX_GALLERY_BYTES", 900)
+    monkeypatch.setattr(gallery, "MAX_GALLERY_BYTES", 1_500)
     written(pictured.album, tmp_path, limit=1)
     before = (tmp_path / "g.html").read_bytes()
     with pytest.raises(InputError, match=r"show fewer faces of each person with --limit \(now 9\)"):

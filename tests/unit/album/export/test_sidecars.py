@@ -6,7 +6,6 @@ from facelink.album.decisions import hide_person, merge_people, name_person, set
 from facelink.album.export.embedded import with_packet
 from facelink.album.export.regions import RegionsOfPacket
 from facelink.album.export.sidecars import sidecar_path, write_sidecars
-from facelink.errors import OutputError
 from tests.unit.album.export.helpers import DIGIKAM, names_in, regions_of
 
 
@@ -114,8 +113,26 @@ def test_another_folder_mirrors_the_paths(pictured, export, tmp_path, sidecar):
     mirrored = out.joinpath(*sidecar.parts[1:])
     assert names(mirrored) == ["Ada"]
     assert sidecar_path(pictured.one, out) == mirrored
-    with pytest.raises(OutputError, match="cannot write"):
-        export(pictured.one)
+
+
+def test_sidecars_that_cannot_be_written_do_not_stop_the_others(pictured, export, sidecar):
+    sidecar.mkdir()
+    report = export()
+    assert report.has_failed
+    assert [one.path for one in report.problems] == [pictured.one]
+    assert "cannot write" in report.problems[0].reason
+    assert names(pictured.two.with_name("two.png.xmp")) == ["Ada"]
+
+
+def test_xmp_in_a_photograph_that_cannot_be_read_is_no_obstacle(pictured, export, sidecar):
+    pictured.one.write_bytes(with_packet(pictured.one.read_bytes(), "JPEG", b"<x"))
+    export()
+    assert names(sidecar) == ["Ada"]
+
+
+def test_a_name_of_nothing_but_control_characters_is_none(pictured, export):
+    name_person(pictured.album, pictured.ada, "\x01\x02")
+    assert export().counts()["made"] == 0
 
 
 def test_the_name_that_adobe_gives_is_taken_only_if_it_is_this_photographs(pictured, sidecar):
