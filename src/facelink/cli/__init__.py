@@ -10,6 +10,7 @@ import typer
 from facelink import __version__
 from facelink.cli import (
     album,
+    album_export,
     benchmark,
     context_training,
     evaluation,
@@ -49,6 +50,7 @@ for _command in (
 ):
     app.command(_command.__name__.replace("_", "-"), cls=VariadicCommand)(_command)
 
+album.app.command("export", cls=VariadicCommand)(album_export.export)
 app.add_typer(album.app, name="album")
 
 

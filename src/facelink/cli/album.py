@@ -12,13 +12,13 @@ from facelink.album.audit import album_status, audit_album
 from facelink.album.forget import forget_person
 from facelink.album.immich import import_immich
 from facelink.album.import_features import import_features, load_ids
-from facelink.album.library import DATABASE, Album, edit_album, open_album
-from facelink.album.lock import Holder
+from facelink.album.library import DATABASE, Album, open_album
 from facelink.album.queries import people as list_people
 from facelink.album.queries import person as find_person
 from facelink.album.scan import ScanReport, scan_photos
 from facelink.album.update import UpdatePlan, apply_plans, plan_update
 from facelink.cli import options
+from facelink.cli.album_opening import AlbumPath, editing
 from facelink.cli.options import VariadicCommand
 from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
 from facelink.cli.photos import (
@@ -39,16 +39,12 @@ from facelink.photos.finding import find_photos
 from facelink.photos.pipeline import FaceReader
 from facelink.photos.records import PhotoFile
 
-_WAIT_SECONDS = 600.0
-"""How long a command waits for another one that writes to the album."""
-
 app = typer.Typer(
     help="Keep people in an album on the disk: names stay, new faces join them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-AlbumPath = Annotated[Path, typer.Argument(metavar="ALBUM", help="The album's folder.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many to list.")]
 
 
@@ -88,7 +84,7 @@ def add(
     _check_photos_for_new(album, paths)
     reader = face_reader(models, recogniser, accept_insightface_licence)
     link_model = ContextGCN.pretrained(choose_device(device)) if update else None
-    with _editing(album, "add", create=True) as opened:
+    with editing(album, "add", create=True) as opened:
         report = _scanned(opened, reader, paths, workers)
         facts = _scan_facts(report)
         if link_model is not None:
@@ -159,7 +155,7 @@ def import_(
     if (features is None) == (immich is None):
         raise InputError("give either --features or --immich: that is where the faces come from.")
     if immich is not None:
-        with _editing(album, "import", create=True) as opened:
+        with editing(album, "import", create=True) as opened:
             imported = import_immich(
                 opened, immich, model_name=model_name or "immich", with_names=names
             )
@@ -170,7 +166,7 @@ def import_(
         called = (
             [f"{path.name}#{row}" for row in range(len(rows))] if ids is None else load_ids(ids)
         )
-        with _editing(album, "import", create=True) as opened:
+        with editing(album, "import", create=True) as opened:
             added = import_features(opened, rows, model_name=model_name or "features", ids=called)
         facts = {"faces_added": len(added), "faces_known": len(rows) - len(added)}
     print_facts(facts, as_json=json)
@@ -194,7 +190,7 @@ def update(
     Example: facelink album update people.album --dry-run
     """
     link_model = ContextGCN.pretrained(choose_device(device))
-    opening = open_album(album) if dry_run else _editing(album, "update")
+    opening = open_album(album) if dry_run else editing(album, "update")
     with opening as opened, _judging(opened) as progress:
         plans = plan_update(
             opened, link_model, with_photo_evidence=photo_evidence, progress=progress
@@ -254,7 +250,7 @@ def audit(
 
     Example: facelink album audit people.album --fix
     """
-    opening = _editing(album, "audit") if fix else open_album(album)
+    opening = editing(album, "audit") if fix else open_album(album)
     with opening as opened:
         findings = audit_album(opened, fix=fix)
         left = audit_album(opened) if fix else findings
@@ -279,7 +275,7 @@ def forget(
 
     Example: facelink album forget people.album 12
     """
-    with _editing(album, "forget") as opened:
+    with editing(album, "forget") as opened:
         found = find_person(opened, person)
         named = f"person {person}" + (f" ({found.name})" if found.name else "")
         if not yes:
@@ -344,21 +340,6 @@ def _note_lost(report: ScanReport) -> None:
             f"{lost.path} was overwritten: face {lost.face} of {whom} is gone, and "
             f"{lost.n_decisions} decisions about it."
         )
-
-
-@contextmanager
-def _editing(album: Path, command: str, *, create: bool = False) -> Iterator[Album]:
-    def tell(holder: Holder | None) -> None:
-        note(f"waiting for {holder or 'another process'}, which writes to {album} …")
-
-    with edit_album(
-        album,
-        f"facelink album {command}",
-        create=create,
-        wait_seconds=_WAIT_SECONDS,
-        on_wait=tell,
-    ) as opened:
-        yield opened
 
 
 @contextmanager

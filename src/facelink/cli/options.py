@@ -17,6 +17,9 @@ SearchMethod = Literal["auto", "exact", "ivf", "hnsw"]
 _PAIRS = ("--val", "--train", "--strangers")
 """Options that take two values at a time; other lists take as many numbers as follow them."""
 
+_WORDS = ("--people",)
+"""Options that take all that follows up to the next option."""
+
 
 class VariadicCommand(TyperCommand):
     """A command whose list options take several values: ``--k-at-hop 80 5``, ``--val X Y``."""
@@ -52,6 +55,8 @@ def _with_names_repeated(args: list[str], lists: set[str]) -> list[str]:
 def _is_another_value(arg: str, option: str, n_values: int) -> bool:
     if option in _PAIRS:
         return n_values < 2 and not arg.startswith("-")
+    if option in _WORDS:
+        return not arg.startswith("-")
     return arg.isdecimal()
 
 

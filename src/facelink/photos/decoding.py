@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def decode_photo(data: bytes, *, wanted_pixels: int | None = None) -> DecodedPho
 
 
 def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
-    with _opened(data, kind) as source:
+    with open_image(io.BytesIO(data), kind) as source:
         width, height = source.size
         _refuse_bomb(width * height, kind)
         exif = _exif_of(source)
@@ -163,21 +163,21 @@ def _decode(data: bytes, kind: str, wanted_pixels: int | None) -> DecodedPhoto:
     return DecodedPhoto(image, width, height, _taken_at(exif))
 
 
-def _opened(data: bytes, kind: str) -> Any:
-    """Read the header, by the format's own reader.
+def open_image(stream: BinaryIO, kind: str) -> Any:
+    """Read the header of an image of this format, by the format's own reader.
 
     `PIL.Image.open` would warn of or refuse images above limits that are global to the
     process; `_refuse_bomb` has ours.
     """
     if kind == "HEIF":
-        return heif_plugin.HeifImageFile(io.BytesIO(data))
+        return heif_plugin.HeifImageFile(stream)
     if ("ignore", None, UserWarning, _PILLOW, 0) not in warnings.filters:
         warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW.pattern)
     Image.preinit()
     if kind not in Image.OPEN:
         Image.init()
     factory, _ = Image.OPEN[kind]
-    return factory(io.BytesIO(data), None)
+    return factory(stream, None)
 
 
 def _refuse_bomb(n_pixels: int, kind: str) -> None:
@@ -216,6 +216,12 @@ def _in_colour(source: Any) -> Any:
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
     return source if source.mode == "RGB" else source.convert("RGB")
+
+
+def orientation_of(source: Any) -> int:
+    """EXIF orientation of an opened image, 1 (upright) to 8; 1 where it has none."""
+    orientation = _exif_of(source).get(_ORIENTATION)
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _exif_of(source: Any) -> Any:

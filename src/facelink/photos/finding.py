@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from facelink.photos.formats import HEAD_BYTES, PHOTO_SUFFIXES, format_of
+from facelink.photos.formats import BACKUP_SUFFIX, HEAD_BYTES, PHOTO_SUFFIXES, format_of
 from facelink.photos.records import PhotoFile, PhotoProblem
 
 
@@ -65,6 +65,8 @@ def _photos_in(folder: Path, seen: set[str]) -> Iterator[PhotoFile | PhotoProble
 def _looks_like_photo(path: Path) -> bool:
     if path.suffix.lower() in PHOTO_SUFFIXES:
         return True
+    if path.suffix == BACKUP_SUFFIX:
+        return False
     with path.open("rb") as stream:
         return format_of(stream.read(HEAD_BYTES)) is not None
 

@@ -14,6 +14,10 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
+BACKUP_SUFFIX: Final = ".original"
+"""Of the copy that is kept of a photograph before something is written into it; scans pass it
+over."""
+
 
 def format_of(head: bytes) -> str | None:
     """Tell the format of an image file from its first `HEAD_BYTES` bytes.

@@ -125,7 +125,7 @@ def test_no_album_is_bad_input(command, tmp_path):
 
 
 def test_a_second_process_waits_and_says_for_whom(command, album, monkeypatch):
-    monkeypatch.setattr("facelink.cli.album._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("facelink.cli.album_opening.WAIT_SECONDS", 0.0)
     with write_lock(album / "lock.sqlite", "the first"):
         refused = command("update", album, code=1)
         assert f"waiting for process {os.getpid()} (the first)" in refused.err

@@ -64,6 +64,19 @@ def test_two_files_at_a_time_after_one_option(parse, line, files, pairs):
     assert (found_files, found_pairs) == (files, pairs)
 
 
+def test_names_after_one_option_up_to_the_next():
+    app, got = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None), []
+
+    @app.command(cls=VariadicCommand)
+    def command(
+        file: str, people: Annotated[list[str], typer.Option("--people")], xmp: bool = False
+    ) -> None:
+        got.append((file, people, xmp))
+
+    app(args=["a", "--people", "Ann O", "12", "--xmp"], standalone_mode=False)
+    assert got == [("a", ["Ann O", "12"], True)]
+
+
 def test_other_options_take_one_value(parse):
     assert parse("a --merge threshold 5 --k 3 6") == (["a", "5"], [3, 6], [], "threshold")
 

@@ -29,6 +29,11 @@ def test_by_suffix_and_content_in_order_without_hidden_ones(folder):
     assert found[0] == PhotoFile.at(folder / "a.heic")
 
 
+def test_copies_that_an_export_kept_are_passed_over(folder):
+    (folder / "b.JPG.original").write_bytes(PNG)
+    assert "b.JPG.original" not in names(folder, find_photos([folder]))
+
+
 def test_what_is_named_itself_counts_whatever_it_is(folder):
     named = [folder / "notes.txt", folder / ".hidden.jpg"]
     assert names(folder, find_photos(named)) == ["notes.txt", ".hidden.jpg"]
