@@ -47,7 +47,7 @@ def made_up_graph(
     similarities = np.stack(
         [features[row] @ features[listed].T for row, listed in enumerate(indices)]
     ).astype(np.float32)
-    order = np.argsort(-similarities, axis=1, kind="stable")
+    order = np.lexsort((indices, -similarities), axis=1)
     indices = np.take_along_axis(indices, order, axis=1)
     similarities = np.take_along_axis(similarities, order, axis=1)
     is_same = people[indices] == people[:, None]
