@@ -8,14 +8,14 @@ from facelink.cli import main as facelink
 from facelink.cli import photos
 from tests.unit.photos.fakes import MeanColour, OneFace
 
-photos.model_file = lambda *_: None
-photos.YuNetDetector = lambda _: OneFace()
-photos.reidentifier = lambda _: MeanColour()
-
 N_DECISIONS = 6
 
 
 def main(arguments):
+    """Run a command; only for a process of its own, which has other readers of faces from then on."""
+    photos.model_file = lambda *_: None
+    photos.YuNetDetector = lambda _: OneFace()
+    photos.reidentifier = lambda _: MeanColour()
     if arguments[0] == "decide":
         decide(arguments[1])
     else:

@@ -25,6 +25,9 @@ WRITES = frozenset(
 )
 """Names of the built-in functions that are counted."""
 
+COMPILERS = ("importlib", "numba")
+"""Parts of the names of files whose writes depend on what has been compiled before."""
+
 
 @dataclass
 class Counter:
@@ -42,6 +45,8 @@ class Counter:
 
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call" or called.__name__ not in WRITES:
+            return
+        if any(part in frame.f_code.co_filename for part in COMPILERS):
             return
         self.n_seen += 1
         if self.n_seen == self.n_writes:

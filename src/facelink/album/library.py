@@ -27,6 +27,9 @@ from facelink.errors import InputError, OutputError
 
 DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 
+_FIRST_FILES = ("lock.", ".lock.", f"{DATABASE}-")
+"""How the names of files begin that a command may leave which was killed as it made an album."""
+
 _READ_WAIT_SECONDS = 30.0
 """How long SQLite waits for another process to finish a commit."""
 
@@ -161,6 +164,8 @@ def edit_album(
         connection.execute("PRAGMA secure_delete = ON")
         migrate(connection)
         album = Album(folder, connection, may_write=True)
+        for unfinished in folder.glob(".*.part*"):  # by commands that were killed
+            unfinished.unlink()
         erase_features(album)
         yield album
 
@@ -200,7 +205,7 @@ def _made(folder: Path | str) -> Path:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"album {folder}: this is a file; an album is a folder.")
     is_other = folder.is_dir() and not (folder / DATABASE).exists()
-    if is_other and any(path.name not in (LOCK, DATABASE) for path in folder.iterdir()):
+    if is_other and not all(path.name.startswith(_FIRST_FILES) for path in folder.iterdir()):
         raise OutputError(
             f"album {folder}: the folder holds other files; choose a new or empty one."
         )

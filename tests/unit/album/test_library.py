@@ -38,6 +38,18 @@ def test_a_folder_of_other_files_is_not_made_an_album(folder):
         pass
 
 
+def test_what_killed_commands_leave_is_no_hindrance_and_goes(folder):
+    folder.mkdir()
+    left = ("lock.sqlite", "lock.json", ".lock.12345678.part.json", f"{DATABASE}-journal")
+    for name in left:
+        (folder / name).touch()
+    with edited(folder) as album:
+        assert add(album, made_up_people(2, 3)[0]) != []
+        (folder / ".neighbors-1.12345678.part.safetensors").touch()
+    with edited(folder):
+        assert not list(folder.glob(".*"))
+
+
 def test_a_file_is_no_album(folder):
     folder.write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match="this is a file"), edited(folder):
