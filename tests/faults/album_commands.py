@@ -12,7 +12,7 @@ N_DECISIONS = 6
 
 
 def main(arguments):
-    """Run a command; only for a process of its own, which has other readers of faces from then on."""
+    """Run a command, in a process of its own: it has other readers of faces from then on."""
     photos.model_file = lambda *_: None
     photos.YuNetDetector = lambda _: OneFace()
     photos.reidentifier = lambda _: MeanColour()

@@ -59,11 +59,14 @@ class Network:
             "INFERENCE_PRECISION_HINT": "f32",
             # Two networks whose threads are pinned share a core while another stands still.
             "ENABLE_CPU_PINNING": False,
+            # Code compiled for sizes of images; of 5,000 pieces, the default, memory would grow on.
+            "CPU_RUNTIME_CACHE_CAPACITY": 1000,
         }
         self._of_thread = threading.local()
+        path = existing_file(path, what)
         try:
             core = openvino.Core()
-            model = fit(core.read_model(str(existing_file(path, what))))
+            model = fit(core.read_model(str(path)))
             self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise InputError(
