@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facelink.album import decisions
+from facelink.album.evidence import Evidence
 from facelink.album.history import undo
 from facelink.album.library import Album, edit_album, open_album
 from facelink.album.queries import PeopleOrder, n_undecided, people, thumbnail
 from facelink.album.records import Change
-from facelink.album.suggestions import Evidence, SplitSuggestion, split_suggestion
+from facelink.album.suggestions import SplitSuggestion, split_suggestion
 from facelink.errors import InputError
 from facelink.review import requests, several, shown
 from facelink.review.shown import Shown

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from facelink.album.evidence import Evidence
 from facelink.album.library import Album
 from facelink.album.queries import (
     PeopleOrder,
@@ -13,7 +14,7 @@ from facelink.album.queries import (
     undecided,
 )
 from facelink.album.records import Person, Suggestion
-from facelink.album.suggestions import Evidence, SplitSuggestion, merge_suggestions
+from facelink.album.suggestions import SplitSuggestion, merge_suggestions
 from facelink.review.undoing import Chain, chains, to_redo, to_undo
 
 Shown = dict[str, Any]
