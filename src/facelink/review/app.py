@@ -2,7 +2,9 @@
 
 import secrets
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,15 @@ def create_app(folder: Path, *, token: str, port: int) -> Application:
     except ImportError as error:
         raise _missing_extra() from error
     review = Review(folder)
-    app = FastAPI(title="facelink review", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def warmed_up(_: object) -> AsyncIterator[None]:
+        threading.Thread(target=review.warm_up, daemon=True).start()
+        yield
+
+    app = FastAPI(
+        title="facelink review", docs_url=None, redoc_url=None, openapi_url=None, lifespan=warmed_up
+    )
 
     def refuse(_: object, error: Exception) -> Response:
         status = 409 if isinstance(error, OutputError) else 400
@@ -129,7 +139,8 @@ def serve(folder: Path, *, port: int = 0, on_start: Callable[[str], None]) -> No
 
 def listening(port: int) -> socket.socket:
     """Listen on the loopback interface; 0 is any free port. `OutputError` if it is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio turns off waiting for full packets only where the protocol is named
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -151,6 +162,9 @@ def _queries(review: Review) -> dict[str, Callable[..., Any]]:
         "undecided": review.undecided,
         "names": review.names,
         "history": review.history,
+        "hidden": review.hidden,
+        "aside": review.aside,
+        "looking": review.looking,
     }
 
 
@@ -165,6 +179,8 @@ def _decisions(review: Review) -> dict[str, Callable[..., Any]]:
         "assign": review.assign,
         "reject": review.reject,
         "set-aside": review.set_aside,
+        "bring-back": review.bring_back,
+        "look-again": review.look_again,
         "undo": review.undo,
         "redo": review.redo,
         "history/{batch}/reverse": review.reverse,

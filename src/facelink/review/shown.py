@@ -1,8 +1,10 @@
 """What the page shows of an album, as plain values for JSON."""
 
+from dataclasses import asdict
 from typing import Any
 
 from facelink.album.evidence import Evidence
+from facelink.album.hidden import faces_set_aside, hidden_people
 from facelink.album.library import Album
 from facelink.album.queries import (
     PeopleOrder,
@@ -15,7 +17,7 @@ from facelink.album.queries import (
 )
 from facelink.album.records import Person, Suggestion
 from facelink.album.suggestions import SplitSuggestion, merge_suggestions
-from facelink.review.undoing import Chain, chains, to_redo, to_undo
+from facelink.review.undoing import chains, to_redo, to_undo
 
 Shown = dict[str, Any]
 
@@ -46,11 +48,10 @@ def counts(album: Album) -> Shown:
 
 def undo_state(album: Album) -> Shown:
     """What undo and redo would do; None for nothing."""
-    found = chains(album)
-    undoing, redoing = to_undo(found), to_redo(found)
+    undoing, redoing = to_undo(album), to_redo(album)
     return {
-        "undo": None if undoing is None else undoing.root.cause,
-        "redo": None if redoing is None else redoing.root.cause,
+        "undo": None if undoing is None else undoing.cause,
+        "redo": None if redoing is None else redoing.cause,
     }
 
 
@@ -112,9 +113,20 @@ def names(album: Album, text: str, limit: int) -> list[Shown]:
     return [{"id": number, "name": name, "n_faces": n_faces} for number, name, n_faces in rows]
 
 
-def history(album: Album, limit: int) -> list[Shown]:
-    """Last actions, the latest first, and whether they are in force."""
-    return [_shown_chain(chain) for chain in chains(album)[:limit]]
+def history(album: Album, limit: int, offset: int) -> list[Shown]:
+    """Actions of a page, the latest first, and whether they are in force."""
+    return [asdict(chain) for chain in chains(album, limit=limit, offset=offset)]
+
+
+def hidden_page(album: Album, limit: int, offset: int) -> list[Shown]:
+    """People of a page of those who are left out of lists."""
+    return [_shown_person(album, one) for one in hidden_people(album, limit=limit, offset=offset)]
+
+
+def aside_page(album: Album, limit: int, offset: int) -> list[Shown]:
+    """Faces of a page of those that were set aside."""
+    found = faces_set_aside(album, limit=limit, offset=offset)
+    return [{"id": one.face, "kind": one.kind} for one in found]
 
 
 def _shown_person(album: Album, one: Person) -> Shown:
@@ -142,14 +154,4 @@ def _shown_pair(album: Album, one: Suggestion) -> Shown:
             }
             for side in (one.person, one.other)
         ],
-    }
-
-
-def _shown_chain(chain: Chain) -> Shown:
-    return {
-        "id": chain.root.id,
-        "last": chain.last,
-        "cause": chain.root.cause,
-        "time": chain.root.time,
-        "is_in_force": chain.is_in_force,
     }
