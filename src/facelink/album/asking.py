@@ -160,9 +160,8 @@ def _questions(album: Album, part: FaceLinks, concerned: Concerned) -> _Question
     asked = part.places(_faces_of(album, concerned))
     seen = part.links_of(asked)
     beside = np.flatnonzero(np.isin(part.photos, part.photos[asked]) & (part.photos >= 0))
-    places = np.unique(np.concatenate([asked, seen.there, beside]))
-    groups = _groups(album, part.faces[places])
-    here, there = (groups[np.searchsorted(places, one)] for one in (seen.here, seen.there))
+    groups = _groups(album, part, np.concatenate([asked, seen.there, beside]))
+    here, there = groups[seen.here], groups[seen.there]
     between = (here != there) & (here != NOBODY) & (there != NOBODY)
     between &= (here > 0) | (there > 0)
     between[between] &= _first_of_each(seen.links[between])
@@ -176,7 +175,7 @@ def _questions(album: Album, part: FaceLinks, concerned: Concerned) -> _Question
     links = _between_groups(part, seen.links[rows], first[ends.reshape(-1, 2)], len(labels))
     judged = recalibrated(links, labels, part.calibration)
     found = merge_evidence(judged, labels, part.links.n_neighbors or 1)
-    term = _photo_term(part, beside, groups[np.searchsorted(places, beside)], known, first)
+    term = _photo_term(part, beside, groups[beside], known, first)
     likelihoods = expit(found.evidence + term.between(labels, found.pairs))
     return _rows(album, known[found.pairs], likelihoods, found.n_links)
 
@@ -211,10 +210,15 @@ def _faces_of(album: Album, concerned: Concerned) -> NDArray[np.int64]:
     return np.array([*concerned.faces, *(row[0] for row in rows)], dtype=np.int64)
 
 
-def _groups(album: Album, faces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Person of each face; minus its own number where it is undecided; `NOBODY`."""
-    group_of = dict(_rows_about(album, _GROUPS, faces))
-    return np.array([group_of.get(face, NOBODY) for face in faces.tolist()], dtype=np.int64)
+def _groups(album: Album, part: FaceLinks, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Group of each face, (N,), where asked: a person, minus an undecided face, or nobody."""
+    groups = np.full(len(part.faces), NOBODY, dtype=np.int64)
+    is_asked = np.zeros(len(part.faces), dtype=np.bool_)
+    is_asked[places] = True
+    known = np.array(_rows_about(album, _GROUPS, part.faces[is_asked]), dtype=np.int64)
+    faces, whose = known.reshape(-1, 2).T
+    groups[np.searchsorted(part.faces, faces)] = whose
+    return groups
 
 
 def _sizes(album: Album, groups: NDArray[np.int64], face: int) -> NDArray[np.int64]:

@@ -154,6 +154,8 @@ class Evidence:
 
 def _reordered(links: Links, order: NDArray[np.int64]) -> Links:
     """Links between places in another order of the instances."""
+    if (order[:-1] < order[1:]).all():
+        return links
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     pairs = np.sort(place[links.pairs], axis=1)
@@ -162,10 +164,12 @@ def _reordered(links: Links, order: NDArray[np.int64]) -> Links:
 
 def _links_within(part: FaceLinks, places: NDArray[np.int64]) -> Links:
     """Links between some of the faces, which are numbered by their order."""
+    number = np.full(len(part.faces), -1, dtype=np.int32)
+    number[places] = np.arange(len(places), dtype=np.int32)
     seen = part.links_of(places)
-    chosen = np.unique(seen.links[np.isin(seen.there, places)])
+    chosen = seen.links[(number[seen.there] >= 0) & (seen.here < seen.there)]
     return Links(
-        np.searchsorted(places, part.links.pairs[chosen]).astype(np.int32),
+        number[part.links.pairs[chosen]],
         part.links.likelihoods[chosen],
         part.links.one_sided[chosen],
         len(places),

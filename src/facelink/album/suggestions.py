@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from facelink.album.evidence import Evidence
 from facelink.album.library import Album
-from facelink.album.queries import placements
+from facelink.album.queries import faces_of
 from facelink.album.records import Suggestion
 
 _SHOWN_PAIRS = 3
@@ -63,7 +61,7 @@ def merge_suggestions(
     rows = album.connection.execute(_SUGGESTIONS, (limit, offset)).fetchall()
     suggestions = []
     for person, other, likelihood, n_links in rows:
-        links = evidence.between(_faces_of(album, person), _faces_of(album, other))
+        links = evidence.between(faces_of(album, person), faces_of(album, other))
         pairs = tuple((one, another) for one, another, _ in links[:_SHOWN_PAIRS])
         suggestions.append(Suggestion(person, other, likelihood, n_links, pairs))
     return suggestions
@@ -71,12 +69,8 @@ def merge_suggestions(
 
 def split_suggestion(album: Album, evidence: Evidence, person: int) -> SplitSuggestion | None:
     """The weakest cut through a person's faces; None where there is nothing to cut."""
-    cut = evidence.weakest_cut(_faces_of(album, person))
+    cut = evidence.weakest_cut(faces_of(album, person))
     if cut is None:
         return None
     faces, log_odds = cut
     return SplitSuggestion(person, tuple(sorted(faces.tolist())), float(expit(log_odds)))
-
-
-def _faces_of(album: Album, person: int) -> NDArray[np.int64]:
-    return np.array([place.face for place in placements(album, person)], dtype=np.int64)

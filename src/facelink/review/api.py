@@ -5,6 +5,7 @@ every decision is on the disk before it is answered.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,10 @@ _WAIT_SECONDS = 5.0
 """How long a decision waits for another process that writes to the album."""
 
 _CUTS_AT_ONCE = 20
-"""People that are cut in one request for the next question."""
+"""People that are cut in one request for the next question, at most."""
+
+_CUTTING_SECONDS = 0.1
+"""How long a request goes on cutting before it says where to go on."""
 
 _SAME = "SELECT face, other FROM decisions WHERE kind = 'same' AND is_undone = 0"
 
@@ -105,13 +109,17 @@ class Review:
         """
         with open_album(self._folder) as album:
             evidence = self._evidence_of(album)
-            doubtful = people(album, order="doubt", limit=_CUTS_AT_ONCE, offset=max(offset, 0))
-            for place, one in enumerate(doubtful, start=max(offset, 0) + 1):
+            ends = time.monotonic() + _CUTTING_SECONDS
+            place = _page(1, offset)[1]
+            for one in people(album, order="doubt", limit=_CUTS_AT_ONCE, offset=place):
+                place += 1
                 found = split_suggestion(album, evidence, one.id)
                 if found and found.likelihood < SURE and not _is_answered(album, found):
                     return {"question": shown.split(album, found), "next": place}
-            is_last = len(doubtful) < _CUTS_AT_ONCE
-            return {"question": None, "next": None if is_last else offset + _CUTS_AT_ONCE}
+                if time.monotonic() > ends:
+                    break
+            is_last = not people(album, order="doubt", limit=1, offset=place)
+            return {"question": None, "next": None if is_last else place}
 
     def undecided(self, limit: int = 30, offset: int = 0) -> list[Shown]:
         """List faces of nobody yet."""
