@@ -11,6 +11,7 @@ from typing import Any
 
 from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.review.api import Review
+from facelink.review.patience import limits
 from facelink.review.security import Application, Guard
 
 HOST = "127.0.0.1"
@@ -22,6 +23,8 @@ STATIC = {
     "review.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
     "grids.js": "text/javascript; charset=utf-8",
+    "hidden.js": "text/javascript; charset=utf-8",
+    "looking.js": "text/javascript; charset=utf-8",
     "questions.js": "text/javascript; charset=utf-8",
 }
 """The files of the page; no other file is ever opened for a request."""
@@ -124,15 +127,7 @@ def serve(folder: Path, *, port: int = 0, on_start: Callable[[str], None]) -> No
     with listening(port) as listener:
         chosen = listener.getsockname()[1]
         app: Any = create_app(folder, token=token, port=chosen)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # addresses hold the token
-            server_header=False,
-            limit_concurrency=200,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
-        )
+        config = uvicorn.Config(app, **limits())
         on_start(f"http://{HOST}:{chosen}/?token={token}")
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,6 +1,8 @@
 """What the page shows of an album, as plain values for JSON."""
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from facelink.album.evidence import Evidence
@@ -30,6 +32,11 @@ LEFT JOIN memberships ON memberships.person = people.id
 WHERE people.name IS NOT NULL AND people.merged_into IS NULL
 AND instr(lower(people.name), lower(?)) > 0
 GROUP BY people.id ORDER BY instr(lower(people.name), lower(?)), 3 DESC, people.name LIMIT ?
+"""
+
+_FILES = """
+SELECT faces.id, photos.path, faces.external_id FROM faces
+LEFT JOIN photos ON photos.id = faces.photo WHERE faces.id IN (SELECT value FROM json_each(?))
 """
 
 _COUNTS = """
@@ -64,7 +71,16 @@ def people_page(album: Album, order: PeopleOrder, limit: int, offset: int) -> li
 def person_page(album: Album, person_id: int, limit: int, offset: int) -> Shown:
     """One person with a page of faces, the most doubtful first."""
     places = placements(album, person_id, limit=limit, offset=offset)
-    faces = [{"id": one.face, "how": one.how, "confidence": one.confidence} for one in places]
+    files = _files(album, [one.face for one in places])
+    faces = [
+        {
+            "id": one.face,
+            "how": one.how,
+            "confidence": one.confidence,
+            "file": files[one.face],
+        }
+        for one in places
+    ]
     return {**_shown_person(album, person(album, person_id)), "faces": faces}
 
 
@@ -91,10 +107,12 @@ def split(album: Album, found: SplitSuggestion) -> Shown:
 
 def undecided_page(album: Album, limit: int, offset: int) -> list[Shown]:
     """Faces of nobody yet, with whom they may be of."""
+    waiting = undecided(album, limit=limit, offset=offset)
+    files = _files(album, [face.id for face in waiting])
     return [
         {
             "id": face.id,
-            "external_id": face.external_id,
+            "file": files[face.id],
             "candidates": [
                 {
                     **_shown_person(album, person(album, one.person)),
@@ -103,7 +121,7 @@ def undecided_page(album: Album, limit: int, offset: int) -> list[Shown]:
                 for one in candidates(album, face.id)
             ],
         }
-        for face in undecided(album, limit=limit, offset=offset)
+        for face in waiting
     ]
 
 
@@ -127,6 +145,14 @@ def aside_page(album: Album, limit: int, offset: int) -> list[Shown]:
     """Faces of a page of those that were set aside."""
     found = faces_set_aside(album, limit=limit, offset=offset)
     return [{"id": one.face, "kind": one.kind} for one in found]
+
+
+def _files(album: Album, faces: list[int]) -> dict[int, str | None]:
+    """What each face's photograph is called, without its folder, or else the face itself."""
+    rows = album.connection.execute(_FILES, (json.dumps(faces),))
+    return {
+        face: external_id if path is None else Path(path).name for face, path, external_id in rows
+    }
 
 
 def _shown_person(album: Album, one: Person) -> Shown:
