@@ -17,7 +17,7 @@ from scipy.special import expit
 from facelink.album.evidence import Evidence, FaceLinks
 from facelink.album.library import Album
 from facelink.album.records import Change
-from facelink.album.update import LEAST_LIKELIHOOD, MOST_CANDIDATES
+from facelink.album.update import LEAST_LIKELIHOOD, MOST_CANDIDATES, MOST_SUGGESTIONS
 from facelink.links import Links
 from facelink.merging.cluster_pairs import merge_evidence
 from facelink.merging.likelihood import recalibrated
@@ -47,6 +47,13 @@ FROM decisions
 LEFT JOIN memberships AS here ON here.face = decisions.face
 LEFT JOIN memberships AS there ON there.face = decisions.other
 WHERE decisions.kind = 'different' AND decisions.is_undone = 0
+"""
+
+_UNLIKELIEST = """
+DELETE FROM suggestions WHERE (person, other) IN (
+    SELECT person, other FROM suggestions
+    ORDER BY likelihood DESC, person, other LIMIT -1 OFFSET ?
+)
 """
 
 _TOO_MANY = """
@@ -142,6 +149,7 @@ def ask_anew(album: Album, evidence: Evidence, changes: Iterable[Change]) -> Con
             connection.executemany(
                 "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", questions.candidates
             )
+        connection.execute(_UNLIKELIEST, (MOST_SUGGESTIONS,))
         waiting = {face for questions in found for face, _, _ in questions.candidates}
         connection.execute(_TOO_MANY, (json.dumps(sorted(waiting)), MOST_CANDIDATES))
     return concerned

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facelink.album import asking
 from facelink.album.additions import add_photos, embedding_model
 from facelink.album.asking import ask_anew, concerned_by
 from facelink.album.decisions import (
@@ -138,6 +139,14 @@ def test_a_face_that_is_set_aside_is_nobodys_candidate(hard, evidence):
     face = next(iter(waiting(hard)))[0]
     ask_anew(hard, evidence, set_aside(hard, [face], "not_a_face"))
     assert all(one != face for one, _ in waiting(hard))
+
+
+def test_no_more_is_asked_than_an_update_would_ask(hard, evidence, monkeypatch):
+    ask_anew(hard, evidence, everything(hard))
+    likeliest = sorted(asked(hard).values(), reverse=True)[:7]
+    monkeypatch.setattr(asking, "MOST_SUGGESTIONS", 7)
+    ask_anew(hard, evidence, everything(hard))
+    assert sorted(asked(hard).values(), reverse=True) == likeliest
 
 
 def test_names_concern_no_question(hard, evidence):
