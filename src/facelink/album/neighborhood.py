@@ -105,6 +105,16 @@ def stored_neighborhood(album: Album, model: EmbeddingModel) -> Neighborhood | N
     return Neighborhood(table[place, 1], table[place, 2], rows, judged)
 
 
+def still_holds(album: Album, model: EmbeddingModel, found: Neighborhood | None) -> bool:
+    """Whether the album has the very faces that were compared; fewer than two, for None."""
+    table = np.array(album.connection.execute(_FACES, (model.id,)).fetchall(), dtype=np.int64)
+    if found is None:
+        return len(table) < 2
+    order = np.argsort(found.rows)
+    compared = np.stack([found.rows, found.faces, found.photos], axis=1)[order]
+    return np.array_equal(table.reshape(-1, 3), compared)
+
+
 def keep_neighborhood(album: Album, model: EmbeddingModel, found: Neighborhood) -> None:
     """Write neighbours and links for the next update, whole or not at all."""
     judged = found.judged

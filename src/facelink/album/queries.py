@@ -171,6 +171,14 @@ def placements(
     return [Placement(*row) for row in rows]
 
 
+def faces_of(album: Album, person_id: int) -> NDArray[np.int64]:
+    """Numbers of a person's faces, int64 (S,), ascending."""
+    rows = album.connection.execute(
+        "SELECT face FROM memberships WHERE person = ? ORDER BY face", (person_id,)
+    )
+    return np.array([row[0] for row in rows], dtype=np.int64)
+
+
 def placement(album: Album, face_id: int) -> Placement | None:
     """Whom a face is of; None while it is undecided."""
     row = album.connection.execute(

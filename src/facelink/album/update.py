@@ -4,6 +4,7 @@ A face joins a person, starts a new one together with others, or stays undecided
 only gain faces; those without may also merge. What the user decided is never changed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from facelink.album.decisions import contradicted, merge_into
 from facelink.album.estimates import estimates
 from facelink.album.history import action
 from facelink.album.library import Album
-from facelink.album.neighborhood import Neighborhood, keep_neighborhood, neighborhood
+from facelink.album.neighborhood import Neighborhood, keep_neighborhood, neighborhood, still_holds
 from facelink.album.records import Candidate, Change, EmbeddingModel
 from facelink.album.standing import Standing, standing_of
 from facelink.errors import InputError
@@ -80,12 +81,38 @@ class UpdatePlan:
     found: Neighborhood
 
 
+def judge_faces(
+    album: Album, link_model: ContextGCN, *, progress: Progress | None = None
+) -> dict[EmbeddingModel, Neighborhood]:
+    """Judge all faces' links: the part of an update that no decision changes.
+
+    Parameters
+    ----------
+    album
+        Open.
+    link_model
+        Judges links.
+    progress
+        Called with the number of faces judged since the last call.
+
+    Returns
+    -------
+    dict of EmbeddingModel to Neighborhood
+        Of each embedding model with at least two faces to compare.
+    """
+    found = {
+        model: neighborhood(album, model, link_model, progress=progress) for model in album.models()
+    }
+    return {model: one for model, one in found.items() if one is not None}
+
+
 def plan_update(
     album: Album,
     link_model: ContextGCN,
     *,
     with_photo_evidence: bool = True,
     progress: Progress | None = None,
+    judged: Mapping[EmbeddingModel, Neighborhood] | None = None,
 ) -> list[UpdatePlan]:
     """Find out what an update would do; nothing is written.
 
@@ -100,6 +127,8 @@ def plan_update(
         as this album's groups say.
     progress
         Called with the number of faces judged since the last call.
+    judged
+        From `judge_faces`, made before; judged again where the album has other faces by now.
 
     Returns
     -------
@@ -118,12 +147,14 @@ def plan_update(
             f"{len(broken)} decisions contradict where faces are placed, the first is decision "
             f"{broken[0]}; facelink album audit --fix repairs that."
         )
-    plans = []
-    for model in album.models():
-        found = neighborhood(album, model, link_model, progress=progress)
-        if found is not None:
-            plans.append(_plan(model, found, standing_of(album, found), with_photo_evidence))
-    return plans
+    if judged is None or not all(
+        still_holds(album, model, judged.get(model)) for model in album.models()
+    ):
+        judged = judge_faces(album, link_model, progress=progress)
+    return [
+        _plan(model, found, standing_of(album, found), with_photo_evidence)
+        for model, found in judged.items()
+    ]
 
 
 def apply_plans(album: Album, plans: list[UpdatePlan]) -> list[Change]:

@@ -5,20 +5,25 @@ every decision is on the disk before it is answered.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from facelink.album import decisions
+from facelink.album.asking import ask_anew
+from facelink.album.evidence import Evidence
+from facelink.album.hidden import bring_back, n_hidden
 from facelink.album.history import undo
 from facelink.album.library import Album, edit_album, open_album
 from facelink.album.queries import PeopleOrder, n_undecided, people, thumbnail
 from facelink.album.records import Change
-from facelink.album.suggestions import Evidence, SplitSuggestion, split_suggestion
+from facelink.album.suggestions import SplitSuggestion, split_suggestion
 from facelink.errors import InputError
 from facelink.review import requests, several, shown
+from facelink.review.looking_again import LookingAgain
 from facelink.review.shown import Shown
-from facelink.review.undoing import Chain, chains, to_redo, to_undo
+from facelink.review.undoing import Chain, to_redo, to_undo
 
 MOST_OF_A_PAGE = 200
 """People or faces that one request may ask for."""
@@ -33,7 +38,10 @@ _WAIT_SECONDS = 5.0
 """How long a decision waits for another process that writes to the album."""
 
 _CUTS_AT_ONCE = 20
-"""People that are cut in one request for the next question."""
+"""People that are cut in one request for the next question, at most."""
+
+_CUTTING_SECONDS = 0.1
+"""How long a request goes on cutting before it says where to go on."""
 
 _SAME = "SELECT face, other FROM decisions WHERE kind = 'same' AND is_undone = 0"
 
@@ -57,13 +65,20 @@ class Review:
         self._writing = threading.Lock()
         self._reading_evidence = threading.Lock()
         self._evidence: tuple[object, Evidence] | None = None
+        self._looking = LookingAgain(folder, self._open_for_writing)
         with open_album(folder):
             pass
+
+    def warm_up(self) -> None:
+        """Read what the first question and the first decision would have to wait for."""
+        with open_album(self._folder) as album:
+            self._evidence_of(album)
 
     def counts(self) -> Shown:
         """Count what there is."""
         with open_album(self._folder) as album:
-            return {**shown.counts(album), "undecided": n_undecided(album)}
+            waiting = {"undecided": n_undecided(album), "hidden": n_hidden(album)}
+            return {**shown.counts(album), **waiting}
 
     def people(self, order: PeopleOrder = "size", limit: int = 60, offset: int = 0) -> list[Shown]:
         """List a page of the grid."""
@@ -94,13 +109,17 @@ class Review:
         """
         with open_album(self._folder) as album:
             evidence = self._evidence_of(album)
-            doubtful = people(album, order="doubt", limit=_CUTS_AT_ONCE, offset=max(offset, 0))
-            for place, one in enumerate(doubtful, start=max(offset, 0) + 1):
+            ends = time.monotonic() + _CUTTING_SECONDS
+            place = _page(1, offset)[1]
+            for one in people(album, order="doubt", limit=_CUTS_AT_ONCE, offset=place):
+                place += 1
                 found = split_suggestion(album, evidence, one.id)
                 if found and found.likelihood < SURE and not _is_answered(album, found):
                     return {"question": shown.split(album, found), "next": place}
-            is_last = len(doubtful) < _CUTS_AT_ONCE
-            return {"question": None, "next": None if is_last else offset + _CUTS_AT_ONCE}
+                if time.monotonic() > ends:
+                    break
+            is_last = not people(album, order="doubt", limit=1, offset=place)
+            return {"question": None, "next": None if is_last else place}
 
     def undecided(self, limit: int = 30, offset: int = 0) -> list[Shown]:
         """List faces of nobody yet."""
@@ -112,10 +131,20 @@ class Review:
         with open_album(self._folder) as album:
             return shown.names(album, text.strip(), _page(limit, 0)[0])
 
-    def history(self, limit: int = 100) -> list[Shown]:
-        """List the last actions."""
+    def history(self, limit: int = 60, offset: int = 0) -> list[Shown]:
+        """List a page of the actions."""
         with open_album(self._folder) as album:
-            return shown.history(album, _page(limit, 0)[0])
+            return shown.history(album, *_page(limit, offset))
+
+    def hidden(self, limit: int = 60, offset: int = 0) -> list[Shown]:
+        """List people who are left out of lists."""
+        with open_album(self._folder) as album:
+            return shown.hidden_page(album, *_page(limit, offset))
+
+    def aside(self, limit: int = 60, offset: int = 0) -> list[Shown]:
+        """List faces that were set aside."""
+        with open_album(self._folder) as album:
+            return shown.aside_page(album, *_page(limit, offset))
 
     def thumbnail(self, face_id: int) -> bytes | None:
         """JPEG of a face; None where the album has none."""
@@ -133,9 +162,9 @@ class Review:
             lambda album: decisions.hide_person(album, person_id, is_hidden=body.is_hidden)
         )
 
-    def merge(self, body: requests.TwoPeople) -> Shown:
+    def merge(self, body: requests.Merging) -> Shown:
         """Two people are one."""
-        return self._do(lambda album: decisions.merge_people(album, body.first, body.other))
+        return self._do(lambda album: several.merge(album, body.first, body.other, body.kept))
 
     def separate(self, body: requests.TwoPeople) -> Shown:
         """Two people are two."""
@@ -143,7 +172,7 @@ class Review:
 
     def same(self, body: requests.TwoFaces) -> Shown:
         """Two faces are of one person."""
-        return self._do(lambda album: decisions.say_same(album, body.first, body.other))
+        return self._do(lambda album: several.same(album, body.first, body.other))
 
     def part(self, person_id: int, body: requests.SomeFaces) -> Shown:
         """Some faces of a person are of someone else."""
@@ -164,24 +193,36 @@ class Review:
         """Faces are none, or of no interest."""
         return self._do(lambda album: decisions.set_aside(album, body.faces, body.kind))
 
+    def bring_back(self, body: requests.SomeFaces) -> Shown:
+        """Faces that were set aside are undecided again."""
+        return self._do(lambda album: bring_back(album, body.faces))
+
+    def look_again(self) -> Shown:
+        """Begin an update, unless one is under way; says how far it is."""
+        return self._looking.start()
+
+    def looking(self) -> Shown:
+        """Say how far the update is."""
+        return self._looking.state()
+
     def undo(self) -> Shown:
         """Take the latest action back."""
-        return self._do(lambda album: _reverse(album, to_undo(chains(album)), "undo"))
+        return self._do(lambda album: _reverse(album, to_undo(album), "undo"))
 
     def redo(self) -> Shown:
         """Do again what was undone last."""
-        return self._do(lambda album: _reverse(album, to_redo(chains(album)), "redo"))
+        return self._do(lambda album: _reverse(album, to_redo(album), "redo"))
 
     def reverse(self, batch: int) -> Shown:
         """Take one action of the history back, or do it again."""
         return self._do(lambda album: undo(album, batch))
 
     def _do(self, decide: Callable[[Album], list[Change]]) -> Shown:
-        """Apply a decision and keep it; says what changed, and what undo and redo would do now."""
+        """Apply a decision, keep it and ask anew; says what undo and redo would do now."""
         with self._open_for_writing() as album:
             changes = decide(album)
-            people_changed = sorted(_people_of(changes))
-            return {"people": people_changed, **shown.undo_state(album)}
+            ask_anew(album, self._evidence_of(album), changes)
+            return shown.undo_state(album)
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[Album]:
@@ -219,17 +260,6 @@ def _reverse(album: Album, chain: Chain | None, what: str) -> list[Change]:
     if chain is None:
         raise InputError(f"nothing to {what}.")
     return undo(album, chain.last)
-
-
-def _people_of(changes: list[Change]) -> set[int]:
-    of_faces = {
-        whose
-        for change in changes
-        if (change.subject, change.field) == ("face", "person")
-        for whose in (change.before, change.after)
-        if isinstance(whose, int)
-    }
-    return of_faces | {one.subject_id for one in changes if one.subject == "person"}
 
 
 def _is_answered(album: Album, found: SplitSuggestion) -> bool:

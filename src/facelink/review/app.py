@@ -2,13 +2,16 @@
 
 import secrets
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.review.api import Review
+from facelink.review.patience import limits
 from facelink.review.security import Application, Guard
 
 HOST = "127.0.0.1"
@@ -20,6 +23,8 @@ STATIC = {
     "review.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
     "grids.js": "text/javascript; charset=utf-8",
+    "hidden.js": "text/javascript; charset=utf-8",
+    "looking.js": "text/javascript; charset=utf-8",
     "questions.js": "text/javascript; charset=utf-8",
 }
 """The files of the page; no other file is ever opened for a request."""
@@ -55,7 +60,15 @@ def create_app(folder: Path, *, token: str, port: int) -> Application:
     except ImportError as error:
         raise _missing_extra() from error
     review = Review(folder)
-    app = FastAPI(title="facelink review", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def warmed_up(_: object) -> AsyncIterator[None]:
+        threading.Thread(target=review.warm_up, daemon=True).start()
+        yield
+
+    app = FastAPI(
+        title="facelink review", docs_url=None, redoc_url=None, openapi_url=None, lifespan=warmed_up
+    )
 
     def refuse(_: object, error: Exception) -> Response:
         status = 409 if isinstance(error, OutputError) else 400
@@ -114,22 +127,15 @@ def serve(folder: Path, *, port: int = 0, on_start: Callable[[str], None]) -> No
     with listening(port) as listener:
         chosen = listener.getsockname()[1]
         app: Any = create_app(folder, token=token, port=chosen)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # addresses hold the token
-            server_header=False,
-            limit_concurrency=200,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
-        )
+        config = uvicorn.Config(app, **limits())
         on_start(f"http://{HOST}:{chosen}/?token={token}")
         uvicorn.Server(config).run(sockets=[listener])
 
 
 def listening(port: int) -> socket.socket:
     """Listen on the loopback interface; 0 is any free port. `OutputError` if it is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio turns off waiting for full packets only where the protocol is named
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -151,6 +157,9 @@ def _queries(review: Review) -> dict[str, Callable[..., Any]]:
         "undecided": review.undecided,
         "names": review.names,
         "history": review.history,
+        "hidden": review.hidden,
+        "aside": review.aside,
+        "looking": review.looking,
     }
 
 
@@ -165,6 +174,8 @@ def _decisions(review: Review) -> dict[str, Callable[..., Any]]:
         "assign": review.assign,
         "reject": review.reject,
         "set-aside": review.set_aside,
+        "bring-back": review.bring_back,
+        "look-again": review.look_again,
         "undo": review.undo,
         "redo": review.redo,
         "history/{batch}/reverse": review.reverse,

@@ -20,10 +20,23 @@ class Hiding:
 
 @dataclass(frozen=True)
 class TwoPeople:
-    """Two people; where they become one, the first stays."""
+    """Two people."""
 
     first: int
     other: int
+
+
+@dataclass(frozen=True)
+class Merging:
+    """Two people who become one, and which of them stays: to be said where both have names."""
+
+    first: int
+    other: int
+    kept: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kept not in (None, self.first, self.other):
+            raise ValueError("the one who is kept is one of the two.")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,36 @@
-"""Decisions about several faces that are one action, to be undone with one key."""
+"""Decisions as the page asks for them: one action each, to be undone with one key."""
 
 from collections.abc import Sequence
 
-from facelink.album.decisions import take_back_contradicted
+from facelink.album.decisions import merge_people, say_same, take_back_contradicted
 from facelink.album.history import action
 from facelink.album.library import Album
-from facelink.album.queries import face, placement, representative
+from facelink.album.queries import face, person, placement, representative
 from facelink.album.records import Change
 from facelink.errors import InputError
+
+
+def merge(album: Album, first: int, other: int, kept: int | None) -> list[Change]:
+    """Two people are one; where nobody says who stays, it is the one with a name, or the first.
+
+    Raises
+    ------
+    InputError
+        If both have names, not the same, and nobody says which stays; or as `merge_people` does.
+    """
+    if kept is None:
+        _check_names(album, first, other)
+        is_only_other_named = person(album, first).name is None and person(album, other).name
+        kept = other if is_only_other_named else first
+    return merge_people(album, kept, other if kept == first else first)
+
+
+def same(album: Album, first: int, other: int) -> list[Change]:
+    """Two faces are of one person; `InputError` as of `merge`, of their people, and `say_same`."""
+    places = [placement(album, one) for one in (first, other)]
+    if places[0] is not None and places[1] is not None:
+        _check_names(album, places[0].person, places[1].person)
+    return say_same(album, first, other)
 
 
 def assign_to_new(album: Album, faces: Sequence[int], name: str) -> list[Change]:
@@ -56,6 +79,15 @@ def reject_faces(album: Album, faces: Sequence[int]) -> list[Change]:
                 under_way.decide("different", one, staying)
         take_back_contradicted(under_way)
     return under_way.changes
+
+
+def _check_names(album: Album, first: int, other: int) -> None:
+    names = [person(album, one).name for one in (first, other)]
+    if None not in names and names[0] != names[1]:
+        raise InputError(
+            f"person {first} is called {names[0]} and person {other} {names[1]}; merge them, and "
+            f"say whose name stays: kept={first} or kept={other}."
+        )
 
 
 def _known(album: Album, faces: Sequence[int]) -> list[int]:

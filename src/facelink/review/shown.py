@@ -1,7 +1,12 @@
 """What the page shows of an album, as plain values for JSON."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from facelink.album.evidence import Evidence
+from facelink.album.hidden import faces_set_aside, hidden_people
 from facelink.album.library import Album
 from facelink.album.queries import (
     PeopleOrder,
@@ -13,8 +18,8 @@ from facelink.album.queries import (
     undecided,
 )
 from facelink.album.records import Person, Suggestion
-from facelink.album.suggestions import Evidence, SplitSuggestion, merge_suggestions
-from facelink.review.undoing import Chain, chains, to_redo, to_undo
+from facelink.album.suggestions import SplitSuggestion, merge_suggestions
+from facelink.review.undoing import chains, to_redo, to_undo
 
 Shown = dict[str, Any]
 
@@ -27,6 +32,11 @@ LEFT JOIN memberships ON memberships.person = people.id
 WHERE people.name IS NOT NULL AND people.merged_into IS NULL
 AND instr(lower(people.name), lower(?)) > 0
 GROUP BY people.id ORDER BY instr(lower(people.name), lower(?)), 3 DESC, people.name LIMIT ?
+"""
+
+_FILES = """
+SELECT faces.id, photos.path, faces.external_id FROM faces
+LEFT JOIN photos ON photos.id = faces.photo WHERE faces.id IN (SELECT value FROM json_each(?))
 """
 
 _COUNTS = """
@@ -45,11 +55,10 @@ def counts(album: Album) -> Shown:
 
 def undo_state(album: Album) -> Shown:
     """What undo and redo would do; None for nothing."""
-    found = chains(album)
-    undoing, redoing = to_undo(found), to_redo(found)
+    undoing, redoing = to_undo(album), to_redo(album)
     return {
-        "undo": None if undoing is None else undoing.root.cause,
-        "redo": None if redoing is None else redoing.root.cause,
+        "undo": None if undoing is None else undoing.cause,
+        "redo": None if redoing is None else redoing.cause,
     }
 
 
@@ -62,7 +71,16 @@ def people_page(album: Album, order: PeopleOrder, limit: int, offset: int) -> li
 def person_page(album: Album, person_id: int, limit: int, offset: int) -> Shown:
     """One person with a page of faces, the most doubtful first."""
     places = placements(album, person_id, limit=limit, offset=offset)
-    faces = [{"id": one.face, "how": one.how, "confidence": one.confidence} for one in places]
+    files = _files(album, [one.face for one in places])
+    faces = [
+        {
+            "id": one.face,
+            "how": one.how,
+            "confidence": one.confidence,
+            "file": files[one.face],
+        }
+        for one in places
+    ]
     return {**_shown_person(album, person(album, person_id)), "faces": faces}
 
 
@@ -89,10 +107,12 @@ def split(album: Album, found: SplitSuggestion) -> Shown:
 
 def undecided_page(album: Album, limit: int, offset: int) -> list[Shown]:
     """Faces of nobody yet, with whom they may be of."""
+    waiting = undecided(album, limit=limit, offset=offset)
+    files = _files(album, [face.id for face in waiting])
     return [
         {
             "id": face.id,
-            "external_id": face.external_id,
+            "file": files[face.id],
             "candidates": [
                 {
                     **_shown_person(album, person(album, one.person)),
@@ -101,7 +121,7 @@ def undecided_page(album: Album, limit: int, offset: int) -> list[Shown]:
                 for one in candidates(album, face.id)
             ],
         }
-        for face in undecided(album, limit=limit, offset=offset)
+        for face in waiting
     ]
 
 
@@ -111,9 +131,28 @@ def names(album: Album, text: str, limit: int) -> list[Shown]:
     return [{"id": number, "name": name, "n_faces": n_faces} for number, name, n_faces in rows]
 
 
-def history(album: Album, limit: int) -> list[Shown]:
-    """Last actions, the latest first, and whether they are in force."""
-    return [_shown_chain(chain) for chain in chains(album)[:limit]]
+def history(album: Album, limit: int, offset: int) -> list[Shown]:
+    """Actions of a page, the latest first, and whether they are in force."""
+    return [asdict(chain) for chain in chains(album, limit=limit, offset=offset)]
+
+
+def hidden_page(album: Album, limit: int, offset: int) -> list[Shown]:
+    """People of a page of those who are left out of lists."""
+    return [_shown_person(album, one) for one in hidden_people(album, limit=limit, offset=offset)]
+
+
+def aside_page(album: Album, limit: int, offset: int) -> list[Shown]:
+    """Faces of a page of those that were set aside."""
+    found = faces_set_aside(album, limit=limit, offset=offset)
+    return [{"id": one.face, "kind": one.kind} for one in found]
+
+
+def _files(album: Album, faces: list[int]) -> dict[int, str | None]:
+    """What each face's photograph is called, without its folder, or else the face itself."""
+    rows = album.connection.execute(_FILES, (json.dumps(faces),))
+    return {
+        face: external_id if path is None else Path(path).name for face, path, external_id in rows
+    }
 
 
 def _shown_person(album: Album, one: Person) -> Shown:
@@ -141,14 +180,4 @@ def _shown_pair(album: Album, one: Suggestion) -> Shown:
             }
             for side in (one.person, one.other)
         ],
-    }
-
-
-def _shown_chain(chain: Chain) -> Shown:
-    return {
-        "id": chain.root.id,
-        "last": chain.last,
-        "cause": chain.root.cause,
-        "time": chain.root.time,
-        "is_in_force": chain.is_in_force,
     }

@@ -5,13 +5,40 @@ action with all that was done to it is a chain; it is in force where its length 
 """
 
 from dataclasses import dataclass
+from itertools import count
 
-from facelink.album.history import batches
 from facelink.album.library import Album
-from facelink.album.records import Batch
 
-EVERYTHING = -1
-"""A limit that is none."""
+_AT_ONCE = 50
+
+_CHAINS = """
+WITH RECURSIVE roots AS (
+    SELECT id, cause, time FROM batches WHERE undoes IS NULL ORDER BY id DESC LIMIT ? OFFSET ?
+), links (root, last, length) AS (
+    SELECT id, id, 1 FROM roots
+    UNION ALL
+    SELECT root, batches.id, length + 1 FROM links JOIN batches ON batches.undoes = links.last
+)
+SELECT roots.id, roots.cause, roots.time, max(links.last), max(links.length) % 2
+FROM roots JOIN links ON links.root = roots.id GROUP BY roots.id ORDER BY roots.id DESC
+"""
+
+_LAST_UNDOING = """
+WITH RECURSIVE latest AS (
+    SELECT max(id) AS id FROM batches WHERE undoes IS NULL
+), ends AS (
+    SELECT id FROM batches WHERE id > (SELECT id FROM latest)
+    AND NOT EXISTS (SELECT 1 FROM batches AS later WHERE later.undoes = batches.id)
+), links (last, id, length) AS (
+    SELECT id, id, 1 FROM ends
+    UNION ALL
+    SELECT last, batches.undoes, length + 1 FROM links JOIN batches ON batches.id = links.id
+    WHERE batches.undoes IS NOT NULL
+)
+SELECT roots.id, roots.cause, roots.time, links.last, links.length % 2
+FROM links JOIN batches AS roots ON roots.id = links.id AND roots.undoes IS NULL
+WHERE links.length % 2 = 0 ORDER BY links.last DESC LIMIT 1
+"""
 
 
 @dataclass(frozen=True)
@@ -20,40 +47,44 @@ class Chain:
 
     Parameters
     ----------
-    root : Batch
-        The action itself.
+    id : int
+        Number of the action itself.
+    cause, time : str
+        What was done, and when, in UTC (ISO 8601).
     last : int
         Number of the last undoing or redoing of it, or its own.
     is_in_force : bool
         Whether what it did holds.
     """
 
-    root: Batch
+    id: int
+    cause: str
+    time: str
     last: int
     is_in_force: bool
 
 
-def chains(album: Album) -> list[Chain]:
-    """List all actions with their state, the latest first."""
-    known = {batch.id: batch for batch in batches(album, limit=EVERYTHING)}
-    found = []
-    for root in known.values():
-        if root.undoes is None:
-            last, is_in_force = root, True
-            while last.undone_by is not None:
-                last, is_in_force = known[last.undone_by], not is_in_force
-            found.append(Chain(root, last.id, is_in_force))
-    return found
+def chains(album: Album, *, limit: int, offset: int = 0) -> list[Chain]:
+    """List a page of the actions with their state, the latest first."""
+    rows = album.connection.execute(_CHAINS, (limit, offset))
+    return [_chain(*row) for row in rows]
 
 
-def to_undo(found: list[Chain]) -> Chain | None:
+def to_undo(album: Album) -> Chain | None:
     """The latest action in force; None if there is none."""
-    return next((chain for chain in found if chain.is_in_force), None)
+    for offset in count(0, _AT_ONCE):
+        found = chains(album, limit=_AT_ONCE, offset=offset)
+        in_force = next((chain for chain in found if chain.is_in_force), None)
+        if in_force is not None or len(found) < _AT_ONCE:
+            return in_force
+    return None
 
 
-def to_redo(found: list[Chain]) -> Chain | None:
+def to_redo(album: Album) -> Chain | None:
     """The action undone last, if nothing new was done since; None otherwise."""
-    undone = [chain for chain in found if not chain.is_in_force]
-    latest = max(undone, key=lambda chain: chain.last, default=None)
-    newest_root = max((chain.root.id for chain in found), default=0)
-    return latest if latest is not None and latest.last > newest_root else None
+    row = album.connection.execute(_LAST_UNDOING).fetchone()
+    return None if row is None else _chain(*row)
+
+
+def _chain(number: int, cause: str, time: str, last: int, is_odd: int) -> Chain:
+    return Chain(number, cause, time, last, is_in_force=is_odd == 1)

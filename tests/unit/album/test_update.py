@@ -5,10 +5,11 @@ import pytest
 
 from facelink.album.additions import add_photos, embedding_model
 from facelink.album.decisions import name_person, say_different, say_same
+from facelink.album.evidence import Evidence
 from facelink.album.history import batches, undo
 from facelink.album.queries import candidates, n_undecided, people, person, placements
 from facelink.album.records import NewFace, NewPhoto
-from facelink.album.suggestions import Evidence, merge_suggestions, split_suggestion
+from facelink.album.suggestions import merge_suggestions, split_suggestion
 from facelink.album.update import apply_plans, plan_update
 from facelink.errors import InputError
 from facelink.metrics import bcubed_scores

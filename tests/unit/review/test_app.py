@@ -95,6 +95,59 @@ def test_two_people_become_one_and_two_again(look, say, two, album):
     assert groups_of(album) == before
 
 
+def test_of_two_names_one_must_be_chosen(look, say, two, album):
+    for who, name in zip(two, ("Ann", "Ben"), strict=True):
+        say(f"people/{who}/name", name=name)
+    before = tables(album)
+    refused = say("merge", status=400, first=two[0], other=two[1])["error"]
+    assert "Ann" in refused
+    assert f"kept={two[1]}" in refused
+    faces = [look(f"people/{who}")["face"] for who in two]
+    assert "say whose name" in say("same", status=400, first=faces[0], other=faces[1])["error"]
+    say("merge", status=422, first=two[0], other=two[1], kept=1_000)
+    assert tables(album) == before
+    say("merge", first=two[0], other=two[1], kept=two[1])
+    assert look(f"people/{two[1]}")["name"] == "Ben"
+    assert look(f"people/{two[0]}")["n_faces"] == 0
+
+
+def test_a_name_is_not_lost_in_a_merge_with_someone_without(look, say, two):
+    say(f"people/{two[1]}/name", name="Ben")
+    say("merge", first=two[0], other=two[1])
+    assert [one["name"] for one in look("people") if one["id"] in two] == ["Ben"]
+
+
+def test_a_decision_changes_the_questions_at_once(look, say, two):
+    def asked():
+        return [{one["id"] for one in pair["people"]} for pair in look("pairs", limit=200)]
+
+    face = look(f"people/{two[0]}")["faces"][-1]["id"]
+    before = asked()
+    say("assign", faces=[face], person=None)
+    (someone,) = (one["id"] for one in look("people") if one["n_faces"] == 1)
+    assert asked()[0] == {two[0], someone}
+    say("separate", first=two[0], other=someone)
+    assert {two[0], someone} not in asked()
+    say("undo")
+    assert asked()[0] == {two[0], someone}
+    say("merge", first=two[0], other=someone)
+    assert asked() == before
+
+
+def test_hidden_people_and_faces_come_back(look, say, two):
+    say(f"people/{two[0]}/hide", is_hidden=True)
+    face = look(f"people/{two[1]}")["faces"][0]["id"]
+    say("set-aside", faces=[face], kind="not_a_face")
+    assert [one["id"] for one in look("hidden")] == [two[0]]
+    assert look("aside") == [{"id": face, "kind": "not_a_face"}]
+    assert look("counts")["hidden"] == 2
+    say(f"people/{two[0]}/hide", is_hidden=False)
+    say("bring-back", faces=[face])
+    assert look("hidden") == look("aside") == []
+    (waiting,) = look("undecided")
+    assert waiting["candidates"][0]["id"] == two[1]
+
+
 def test_any_number_of_undos_and_redos_goes_back_and_forth(say, two, album):
     states = [tables(album)["people"]]
     for name in ("Ann", "Ben", "Cy"):
@@ -125,6 +178,15 @@ def test_an_action_of_the_history_is_undone_and_redone_by_its_number(look, say, 
     assert (state["id"], state["is_in_force"]) == (action["id"], False)
     say(f"history/{state['last']}/reverse")
     assert look(f"people/{two[0]}")["name"] == "Ann"
+
+
+def test_the_history_comes_page_by_page(look, say, two):
+    for number in range(5):
+        say(f"people/{two[0]}/name", name=f"Name {number}")
+    say("undo")
+    everything = look("history")
+    assert [one["is_in_force"] for one in everything[:3]] == [False, True, True]
+    assert look("history", limit=2) + look("history", limit=60, offset=2) == everything
 
 
 def test_faces_are_split_off_rejected_set_aside_and_assigned(look, say, two, album):

@@ -141,3 +141,20 @@ def test_web_sockets_are_closed(application):
 
     asyncio.run(application({"type": "websocket"}, None, send))
     assert answers == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize("path", ["merge", "look-again", "bring-back", "undo", "people/1/name"])
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": ADDRESS}, {"origin": ADDRESS, security.TOKEN_HEADER: "wrong"}]
+)
+def test_nothing_is_done_without_the_token(stranger, album, path, headers):
+    before = album.count("SELECT count(*) FROM batches")
+    answer = stranger.post(f"/api/{path}", json={}, headers=headers)
+    assert answer.status_code in (401, 403)
+    assert album.count("SELECT count(*) FROM batches") == before
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"first": "1"}', b"\xff\xfe"])
+def test_a_body_that_is_none_is_refused_in_words(client, body):
+    headers = {"origin": ADDRESS, "content-type": "application/json"}
+    assert client.post("/api/merge", content=body, headers=headers).status_code == 422

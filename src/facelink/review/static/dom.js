@@ -75,19 +75,30 @@ export async function post(path, body = {}) {
   }));
 }
 
-export function ask(title, text, yes) {
+// Asks a question with named answers; gives the value of the one chosen, or null.
+export function ask(title, text, choices) {
   const dialog = document.getElementById("ask");
   document.getElementById("ask-title").textContent = title;
   document.getElementById("ask-text").textContent = text;
-  const agree = document.getElementById("ask-yes");
-  agree.textContent = yes;
   return new Promise((resolve) => {
-    const close = (agreed) => { dialog.onclose = null; dialog.close(); resolve(agreed); };
-    agree.onclick = () => close(true);
-    document.getElementById("ask-no").onclick = () => close(false);
-    dialog.onclose = () => close(false);
+    const close = (value) => { dialog.onclose = null; dialog.close(); resolve(value); };
+    document.getElementById("ask-choices").replaceChildren(
+      ...choices.map(([label, value]) =>
+        button(label, "", () => close(value), { class: "primary" })),
+      button("Cancel", "", () => close(null)));
+    dialog.onclose = () => resolve(null);
     dialog.showModal();
   });
+}
+
+// Which of two people keeps their number and name: asked where both have a name of their own.
+export async function whoStays(one, other) {
+  if (one.name && other.name && one.name !== other.name) {
+    return ask("Whose name stays?", `${one.name} and ${other.name} become one person.`,
+      [[one.name, one.id], [other.name, other.id]]);
+  }
+  if (Boolean(one.name) !== Boolean(other.name)) return one.name ? one.id : other.id;
+  return one.n_faces >= other.n_faces ? one.id : other.id;
 }
 
 // A field for a name, completed from the names of the album; Enter hands over what it holds.
@@ -127,29 +138,34 @@ export function moveFocus(grid, key) {
   cards[next].focus();
 }
 
-// Fill a grid page by page, as its end comes into sight.
-export async function endless(grid, size, load, isCurrent) {
+// Fill a grid page by page, as its end comes into sight; at once as far as it was filled before.
+const MOST_AT_ONCE = 200;
+export const firstPage = (size, filled) => Math.min(Math.max(size, filled), MOST_AT_ONCE);
+export async function endless(grid, size, load, page) {
   const end = element("div", { "aria-hidden": "true" });
   grid.after(end);
   let offset = 0;
   let busy = false;
-  const more = async () => {
+  const more = async (limit) => {
     if (busy) return true;
     busy = true;
-    const cards = await load(offset, size);
-    offset += cards.length;
-    if (!isCurrent()) return false;
-    grid.append(...cards);
-    busy = false;
-    if (cards.length < size) watcher.disconnect();
-    return cards.length === size;
-  };
-  const watcher = new IntersectionObserver(async ([entry]) => {
-    if (!entry.isIntersecting) return;
     try {
-      await more();
-      if (grid.isConnected) { watcher.unobserve(end); watcher.observe(end); }
+      const cards = await load(offset, limit);
+      offset += cards.length;
+      if (!page.isCurrent()) return false;
+      grid.append(...cards);
+      if (cards.length < limit) watcher.disconnect();
+      return cards.length === limit;
+    } finally { busy = false; }
+  };
+  const watcher = new IntersectionObserver(async (entries) => {
+    if (!entries.at(-1).isIntersecting) return;
+    try {
+      const isMore = await more(size);
+      if (isMore && grid.isConnected) { watcher.unobserve(end); watcher.observe(end); }
     } catch (error) { tell(error.message); }
   }, { rootMargin: "600px" });
-  if (await more()) watcher.observe(end);
+  let isMore = await more(firstPage(size, page.filled));
+  while (isMore && offset < page.filled) isMore = await more(firstPage(size, page.filled - offset));
+  if (isMore) watcher.observe(end);
 }

@@ -1,8 +1,8 @@
 // People as a grid, and the faces of one of them.
 
 import {
-  ask, button, called, element, empty, endless, face, faces, get, moveFocus, nameField, percent,
-  personNamed, post, show, tell,
+  ask, button, called, element, empty, endless, face, faces, firstPage, get, moveFocus, nameField,
+  percent, personNamed, post, show, tell,
 } from "./dom.js";
 import { drawnCut } from "./questions.js";
 
@@ -10,7 +10,7 @@ const PAGE = 60;
 let order = "size";
 
 function personCard(person) {
-  return element("a", { class: "card", href: `#/person/${person.id}` },
+  return element("a", { class: "card", href: `#/person/${person.id}`, "data-key": person.id },
     person.face === null ? element("div", { class: "face" }) : face(person.face, ""),
     element("b", {}, called(person)),
     element("span", { class: "quiet" }, order === "doubt" && person.least !== null
@@ -44,16 +44,15 @@ export async function people(page) {
       + `${counts.named.toLocaleString("en")} with names`),
     element("div", { class: "row" }, choice, find.input, find.list), grid);
   await endless(grid, PAGE, async (offset, limit) =>
-    (await get(`people?order=${order}&limit=${limit}&offset=${offset}`)).map(personCard),
-  page.isCurrent);
+    (await get(`people?order=${order}&limit=${limit}&offset=${offset}`)).map(personCard), page);
   return { arrows: (key) => moveFocus(grid, key), "/": () => find.input.focus() };
 }
 
 export async function person(page, id) {
-  const first = await get(`people/${id}?limit=${PAGE}`);
+  const first = await get(`people/${id}?limit=${firstPage(PAGE, page.filled)}`);
   if (!page.isCurrent()) return {};
   if (first.n_faces === 0) {
-    show(empty(called(first), "No faces here any more: they went to someone else."));
+    show(empty(called(first), "No faces here any more: they went to someone else, or nobody."));
     return { Escape: () => { location.hash = "#/people"; } };
   }
   const chosen = new Set();
@@ -70,7 +69,7 @@ export async function person(page, id) {
   const faceCard = (one) => {
     const card = element("button", {
       type: "button", class: "card", "aria-pressed": "false", "data-face": one.id,
-      onclick: () => choose(card, one.id),
+      "data-key": one.id, title: one.file, onclick: () => choose(card, one.id),
     }, face(one.id, `Face ${one.id} of ${called(first)}`),
     element("span", { class: "quiet" }, one.how === "user" ? "by you" : percent(one.confidence)));
     return card;
@@ -78,12 +77,15 @@ export async function person(page, id) {
   const name = async (wanted) => {
     if (wanted === (first.name ?? "")) return;
     const other = wanted ? await personNamed(wanted) : null;
-    if (other && other.id !== first.id && await ask(`Another ${wanted}?`,
-      `${wanted} is here already, with ${faces(other.n_faces)}. Are these the same person?`,
-      "Same person")) {
-      await page.act(post("merge", { first: other.id, other: first.id }), `Merged with ${wanted}.`,
-        () => { location.hash = `#/person/${other.id}`; });
-    } else if (!other) {
+    const isSame = other && other.id !== id && await ask(`Another ${wanted}?`,
+      `${wanted} is here already, with ${faces(other.n_faces)}. `
+        + `Is ${called(first)} the same person?`,
+      [["Same person", true], ["Someone else of that name", false]]);
+    if (other && isSame === null) return;
+    if (isSame) {
+      await page.act(post("merge", { first: other.id, other: id, kept: other.id }),
+        `Merged with ${wanted}.`, () => { location.hash = `#/person/${other.id}`; });
+    } else {
       await page.act(post(`people/${id}/name`, { name: wanted || null }),
         wanted ? `Named ${wanted}.` : "Name taken away.");
     }
@@ -125,8 +127,7 @@ export async function person(page, id) {
       button(first.is_hidden ? "Show in lists" : "Hide", "", hide)),
     cut, work, grid);
   await endless(grid, PAGE, async (offset, limit) => (offset === 0 ? first
-    : await get(`people/${id}?limit=${limit}&offset=${offset}`)).faces.map(faceCard),
-  page.isCurrent);
+    : await get(`people/${id}?limit=${limit}&offset=${offset}`)).faces.map(faceCard), page);
   return {
     arrows: (key) => moveFocus(grid, key),
     n: () => { field.input.focus(); field.input.select(); },

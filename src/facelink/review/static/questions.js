@@ -2,7 +2,7 @@
 
 import {
   button, called, element, empty, endless, face, faces, get, meter, nameField, percent,
-  personNamed, post, show, tell,
+  personNamed, post, show, tell, whoStays,
 } from "./dom.js";
 
 function answers(choices) {
@@ -31,14 +31,16 @@ export async function pairs(page) {
   if (!page.isCurrent()) return {};
   if (!pair) {
     show(empty("No pairs left to ask about",
-      "After new faces came in, facelink album update looks for more."));
+      "New ones come up with what you decide elsewhere, and with Look again."));
     return {};
   }
   const [one, other] = pair.people;
-  const kept = other.name && !one.name || (!one.name && other.n_faces > one.n_faces)
-    ? [other, one] : [one, other];
-  const same = () => page.act(post("merge", { first: kept[0].id, other: kept[1].id }),
-    `${called(kept[0])} and ${called(kept[1])} are one.`);
+  const same = async () => {
+    const kept = await whoStays(one, other);
+    if (kept === null) return;
+    await page.act(post("merge", { first: one.id, other: other.id, kept }),
+      `${called(one)} and ${called(other)} are one.`);
+  };
   const different = () => page.act(post("separate", { first: one.id, other: other.id }),
     `${called(one)} and ${called(other)} are two people.`);
   const skip = () => { pairOffset += 1; page.again(); };
@@ -119,8 +121,7 @@ export async function undecided(page) {
   };
   show(element("h1", {}, "Undecided faces"), list);
   await endless(list, PAGE, async (offset, limit) =>
-    (await get(`undecided?limit=${limit}&offset=${offset}`)).map((one) => row(page, one)),
-  page.isCurrent);
+    (await get(`undecided?limit=${limit}&offset=${offset}`)).map((one) => row(page, one)), page);
   if (!page.isCurrent()) return {};
   if (!list.children.length) {
     show(empty("No undecided faces", "Every face has its person, or was set aside."));
@@ -164,7 +165,9 @@ function row(page, one) {
   });
   const made = element("article", {
     class: "undecided", tabindex: 0, "aria-label": `Face ${one.id}, undecided`,
+    "data-key": one.id,
   }, face(one.id, `Face ${one.id}`), element("div", {},
+    one.file ? element("p", { class: "quiet file" }, one.file) : null,
     candidates.length ? element("div", { class: "candidates" }, candidates)
       : element("p", { class: "quiet" }, "Like nobody in this album so far."),
     element("div", { class: "row" }, field.input, field.list,
