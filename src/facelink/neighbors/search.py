@@ -76,21 +76,18 @@ def find_neighbors(
         (0, 1].
     """
     n = len(features)
-    _check_request(n, n_neighbors, method)
-    if not 0 < recall_target <= 1:
-        raise InputError(f"recall_target={recall_target}; choose a share in (0, 1].")
-    if method == "auto":
-        method = "exact" if n <= AUTO_EXACT_LIMIT else "ivf"
+    check_request(n, n_neighbors, method, recall_target)
+    method = chosen_method(method, n)
     features = np.ascontiguousarray(features, dtype=np.float32)
     everyone = np.arange(n)
     if method == "exact":
-        return NeighborGraph(*_search_exactly(features, everyone, n_neighbors), method=method)
-    sample = _RecallSample.draw(features, n_neighbors, seed)
+        return NeighborGraph(*search_exactly(features, everyone, n_neighbors), method=method)
+    sample = RecallSample.draw(features, n_neighbors, seed)
     if method == "ivf":
         propose = _by_cells(features, sample, recall_target, seed)
     else:
-        propose = _proposals(_hnsw_index(features, n_neighbors), features)
-    indices, similarities, _ = _search(propose, features, everyone, n_neighbors)
+        propose = proposals(hnsw_index(features, n_neighbors), features)
+    indices, similarities, _ = search_candidates(propose, features, everyone, n_neighbors)
     recall = sample.recall(similarities[sample.instances])
     return NeighborGraph(indices, similarities, method=method, recall=recall)
 
@@ -119,11 +116,23 @@ def find_neighbors_of(
     InputError
         If k lies outside 1 … N − 1.
     """
-    _check_request(len(features), n_neighbors, "exact")
-    return _search_exactly(np.ascontiguousarray(features, dtype=np.float32), instances, n_neighbors)
+    check_request(len(features), n_neighbors, "exact")
+    return search_exactly(np.ascontiguousarray(features, dtype=np.float32), instances, n_neighbors)
 
 
-def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
+def chosen_method(method: str, n_instances: int) -> str:
+    """The method that ``"auto"`` stands for in a collection, or the one that is named."""
+    if method != "auto":
+        return method
+    return "exact" if n_instances <= AUTO_EXACT_LIMIT else "ivf"
+
+
+def check_request(
+    n_instances: int, n_neighbors: int, method: str, recall_target: float = 1.0
+) -> None:
+    """Raise the `InputError` of `find_neighbors` if it could not do what is asked for."""
+    if not 0 < recall_target <= 1:
+        raise InputError(f"recall_target={recall_target}; choose a share in (0, 1].")
     if method not in METHODS:
         raise InputError(f"method={method!r}; choose one of {', '.join(METHODS)}.")
     if n_instances > MAX_INSTANCES:
@@ -140,20 +149,21 @@ def _check_request(n_instances: int, n_neighbors: int, method: str) -> None:
 
 
 def _by_cells(
-    features: NDArray[np.float32], sample: "_RecallSample", recall_target: float, seed: int
-) -> "_Propose":
+    features: NDArray[np.float32], sample: "RecallSample", recall_target: float, seed: int
+) -> "Propose":
     """Candidates from as many cells as the sample needs to reach the recall."""
     index = CellIndex.build(features, seed)
     n_cells = index.cells_needed(sample.instances, sample.neighbors, recall_target)
     return lambda instances, n_candidates: index.search(instances, n_cells, n_candidates)
 
 
-def _proposals(index: faiss.Index, features: NDArray[np.float32]) -> "_Propose":
+def proposals(index: faiss.Index, features: NDArray[np.float32]) -> "Propose":
     """Candidates from an index of faiss."""
     return lambda instances, n_candidates: index.search(features[instances], n_candidates)[1]
 
 
-def _hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
+def hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
+    """Make a navigable graph, wide enough for k neighbours."""
     index = faiss.IndexHNSWFlat(features.shape[1], _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = 200
     index.hnsw.efSearch = max(128, 4 * n_neighbors)
@@ -162,7 +172,7 @@ def _hnsw_index(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
 
 
 @dataclass(frozen=True, eq=False)
-class _RecallSample:
+class RecallSample:
     """Some instances, (S,), with their true k nearest neighbours and similarities, (S, k)."""
 
     instances: NDArray[np.int64]
@@ -170,31 +180,35 @@ class _RecallSample:
     similarities: NDArray[np.float32]
 
     @classmethod
-    def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> "_RecallSample":
+    def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> "RecallSample":
+        """Choose up to 1,000 instances at random and search their neighbours exactly."""
         n = len(features)
         random = np.random.default_rng(seed)
         instances = random.choice(n, size=min(n, _RECALL_SAMPLE), replace=False)
-        return cls(instances, *_search_exactly(features, instances, n_neighbors))
+        return cls(instances, *search_exactly(features, instances, n_neighbors))
 
     def recall(self, similarities: NDArray[np.float32]) -> float:
         """Share of the found similarities (S, k) that reach the true k nearest neighbours'."""
         return float((similarities >= self.similarities[:, -1:]).mean())
 
 
-_Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
+Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
 """Instances (S,) and a number n → n candidates of each, int (S, n); −1 where there are fewer."""
 
-_Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Ids and similarities of the neighbours of some instances, (S, k)."""
 
 
-def _search_exactly(
+def search_exactly(
     features: NDArray[np.float32], instances: NDArray[np.int64], n_neighbors: int
-) -> _Found:
+) -> Found:
     """Find the true k nearest neighbours of some instances: ids and similarities, (S, k)."""
     index = faiss.IndexFlatIP(features.shape[1])
     index.add(features)
-    propose = _proposals(index, features)
-    indices, similarities, is_cut_in_tie = _search(propose, features, instances, n_neighbors)
+    propose = proposals(index, features)
+    indices, similarities, is_cut_in_tie = search_candidates(
+        propose, features, instances, n_neighbors
+    )
     tied = np.flatnonzero(is_cut_in_tie)
     for start in range(0, len(tied), _TIE_BLOCK):
         rows = tied[start : start + _TIE_BLOCK]
@@ -207,8 +221,8 @@ def _search_exactly(
     return indices, similarities
 
 
-def _search(
-    propose: _Propose,
+def search_candidates(
+    propose: Propose,
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
     n_neighbors: int,
