@@ -16,6 +16,7 @@ from facelink.cli import (
     grouping,
     photos,
     review,
+    run,
     samples,
     training,
 )
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 for _command in (
     grouping.cluster,
+    run.run,
     photos.faces,
     training.train,
     context_training.train_context,

@@ -110,9 +110,11 @@ class PreparedSearch:
         return indices, similarities
 
     def _proposals(self) -> Propose:
-        cells, n_cells = self.cells, self.n_cells
+        cells, n_cells, graph = self.cells, self.n_cells, self.graph
+        if graph is not None:
+            return proposals(graph, self.features)
         if cells is None:
-            return proposals(self.graph, self.features)
+            raise InputError(f"a prepared search by {self.method!r} without what it searches.")
         return lambda instances, n_candidates: cells.search(instances, n_cells, n_candidates)
 
     def recall(self, similarities: NDArray[np.float32]) -> float | None:

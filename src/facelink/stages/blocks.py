@@ -232,7 +232,7 @@ class BlockStore:
         spec, path = self.specs[name], self._path(name)
         with _writing(path), path.open("rb+") as stream:
             stream.seek(len(spec.header(self.manifest.n_rows)) + block.start * spec.row_bytes)
-            stream.write(rows.reshape(-1).view("u1"))
+            stream.write(rows.reshape(-1).view("u1").data)
             stream.flush()
             os.fsync(stream.fileno())
 

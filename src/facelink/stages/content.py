@@ -23,7 +23,7 @@ def hash_of(value: Any) -> str:
 
 def hash_of_array(array: NDArray[Any]) -> str:
     """Hash of the bytes of a C-contiguous array."""
-    return hashlib.blake2b(array.reshape(-1).view("u1"), digest_size=_DIGEST_BYTES).hexdigest()
+    return hashlib.blake2b(array.reshape(-1).view("u1").data, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def hash_of_bytes(path: Path, start: int = 0, n_bytes: int | None = None) -> str | None:

@@ -164,6 +164,12 @@ class Manifest:
         blocks = sorted((*self.blocks, block), key=lambda one: one.start)
         return replace(self, blocks=tuple(blocks))
 
+    def differences(self, origin: Origin) -> list[str]:
+        """Names of the settings and inputs in which an origin differs from this state's."""
+        before = {**self.settings, **self.inputs}
+        now = {**origin.settings, **origin.inputs}
+        return sorted(name for name in before | now if before.get(name) != now.get(name))
+
     @property
     def n_done(self) -> int:
         """Rows that are finished."""

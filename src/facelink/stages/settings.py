@@ -143,9 +143,7 @@ max_cluster_size, device, precision
     @property
     def merging(self) -> MergeSettings:
         """How links become groups."""
-        return MergeSettings(
-            self.merge, self.threshold, self.threshold_step, self.max_cluster_size
-        )
+        return MergeSettings(self.merge, self.threshold, self.threshold_step, self.max_cluster_size)
 
 
 def parse_bytes(text: str) -> int:

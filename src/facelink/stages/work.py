@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink import context_prediction, judging
 from facelink.context_prediction import ContextJudge
 from facelink.features import normalize_rows, open_features
 from facelink.link_prediction import predict_likelihoods, similarity_likelihoods
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device
-from facelink.models.loading import load_link_model
+from facelink.models.loading import LinkModel, load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.stages.blocks import mapped
@@ -41,6 +42,11 @@ class FeaturesFile:
     def open(self) -> NDArray[Any]:
         """Features (N, D) as they are stored; memory-mapped if the kind of file allows it."""
         return np.asarray(open_features(self.path, dim=self.dim))
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the kind of file allows that."""
+        return self.path.suffix.lower() in (".npy", ".bin")
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,14 @@ class JudgePivots:
     device: str
     precision: Precision
     subgraphs: SubgraphSettings
+
+    def pivots_per_batch(self, model: LinkModel | None) -> int:
+        """Pivots of a batch of the model: blocks of whole batches give what one block would."""
+        if model is None:
+            return 1
+        if isinstance(model, ContextGCN):
+            return context_prediction.pivots_per_batch(self.subgraphs.k_at_hop[0])
+        return judging.pivots_per_batch(self.subgraphs, model.device)
 
     def open(self) -> Callable[[Block], Arrays]:
         """Load the model, and compute what concerns all of the collection."""

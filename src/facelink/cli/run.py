@@ -1,0 +1,160 @@
+"""The command `facelink run`: millions of faces, stage by stage."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facelink.cli import options
+from facelink.cli.output import note, print_facts, progress_bar
+from facelink.link_prediction import CombineDirections
+from facelink.merging.merge import MergeChoice
+from facelink.models.device import Precision
+from facelink.stages.listening import Advance
+from facelink.stages.run import run as run_stages
+from facelink.stages.settings import RunSettings
+
+INTERRUPTED = 130
+"""Exit code after Ctrl+C, as shells have it."""
+
+
+class _Notes:
+    """Tells of a run on stderr."""
+
+    def note(self, message: str) -> None:
+        note(message)
+
+    @contextlib.contextmanager
+    def working(self, stage: str, n_rows: int) -> Iterator[Advance]:
+        with progress_bar(stage, n_rows, "faces") as advance:
+            yield advance
+
+
+def run(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG|FEATURES",
+            help="Settings in a .toml file, or face features: .npy, .bin, .npz, .parquet or "
+            ".safetensors.",
+        ),
+    ],
+    work: Annotated[
+        Path,
+        typer.Option("--work", metavar="DIR", help="Where everything is kept; new, or of a run."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="LABELS",
+            help="Further file for the labels: .npy, .npz, .csv, .parquet, .meta or .txt.",
+        ),
+    ] = None,
+    dim: options.Dim = None,
+    method: Annotated[
+        options.SearchMethod | None,
+        typer.Option("--method", help="How to search: auto is exact up to 100,000 faces."),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option("--recall", metavar="R", help="Recall that ivf should reach. [default: 0.98]"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="DIR|context|cosine", help="[default: context]"),
+    ] = None,
+    k_at_hop: options.KAtHop = None,
+    edge_neighbors: options.EdgeNeighbors = None,
+    combine: Annotated[
+        CombineDirections | None,
+        typer.Option("--combine", help="How two directions become one. [default: mean]"),
+    ] = None,
+    merge: Annotated[
+        MergeChoice | None, typer.Option("--merge", help="As for facelink cluster.")
+    ] = None,
+    threshold: options.Threshold = None,
+    threshold_step: Annotated[
+        float | None, typer.Option("--threshold-step", metavar="S", help="[default: 0.05]")
+    ] = None,
+    max_cluster_size: Annotated[
+        int | None, typer.Option("--max-cluster-size", metavar="N", help="[default: 300]")
+    ] = None,
+    must_link: options.MustLink = None,
+    cannot_link: options.CannotLink = None,
+    labels_true: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels-true", metavar="LABELS", help="True labels: the report then has scores."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory", metavar="SIZE", help="Most memory to take besides mapped files, as 8G."
+        ),
+    ] = None,
+    block_rows: Annotated[
+        int | None,
+        typer.Option("--block-rows", metavar="N", help="Faces of a block. [default: by memory]"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="[default: auto]")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="As for facelink cluster.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="S", help="Same seed, same result.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what is in the folder and begin anew.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Group millions of faces: neighbours, links and people, each kept on the disk.
+
+    Interrupted in any way, the same command goes on where it was. Changed
+    settings redo only what depends on them. The labels are those of facelink
+    cluster, in DIR/labels/labels.npy; DIR/report.md says what it took.
+
+    Example: facelink run features.npy --work people.run --out people.parquet
+    """
+    is_config = source.suffix.lower() == ".toml"
+    settings = RunSettings.read(source) if is_config else RunSettings(source)
+    settings = settings.with_options(
+        {
+            "out": out,
+            "dim": dim,
+            "neighbor_method": method,
+            "recall": recall,
+            "model": model,
+            "k_at_hop": tuple(k_at_hop) if k_at_hop else None,
+            "n_edge_neighbors": edge_neighbors,
+            "combine": combine,
+            "merge": merge,
+            "threshold": threshold,
+            "threshold_step": threshold_step,
+            "max_cluster_size": max_cluster_size,
+            "must_link": must_link,
+            "cannot_link": cannot_link,
+            "labels_true": labels_true,
+            "memory": memory,
+            "block_rows": block_rows,
+            "device": device,
+            "precision": precision,
+            "seed": seed,
+        }
+    )
+    try:
+        result = run_stages(settings, work, listener=_Notes(), restart=restart)
+    except KeyboardInterrupt:
+        note("stopped. What is finished is kept; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    facts = dict(result.report)
+    if not json:
+        for name in ("stages", "machine", "cluster_sizes", "scores"):
+            facts.pop(name, None)
+    print_facts({**facts, "labels": str(work / "labels" / "labels.npy")}, as_json=json)
