@@ -2,19 +2,23 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facelink.cli import options
-from facelink.cli.output import note, print_facts, progress_bar
+from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
 from facelink.link_prediction import CombineDirections
 from facelink.merging.merge import MergeChoice
 from facelink.models.device import Precision
 from facelink.stages.listening import Advance
+from facelink.stages.needs import free_disk_bytes
+from facelink.stages.plan import StagePlan, plan
 from facelink.stages.run import run as run_stages
 from facelink.stages.settings import RunSettings
+from facelink.stages.task import Task
 
 INTERRUPTED = 130
 """Exit code after Ctrl+C, as shells have it."""
@@ -112,6 +116,14 @@ def run(
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget what is in the folder and begin anew.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what is done and what the rest would take, after a short measurement; "
+            "write nothing.",
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Group millions of faces: neighbours, links and people, each kept on the disk.
@@ -148,6 +160,9 @@ def run(
             "seed": seed,
         }
     )
+    if dry_run:
+        _print_plan(settings, work, as_json=json)
+        return
     try:
         result = run_stages(settings, work, listener=_Notes(), restart=restart)
     except KeyboardInterrupt:
@@ -158,3 +173,26 @@ def run(
         for name in ("stages", "machine", "cluster_sizes", "scores"):
             facts.pop(name, None)
     print_facts({**facts, "labels": str(work / "labels" / "labels.npy")}, as_json=json)
+
+
+def _print_plan(settings: RunSettings, work: Path, *, as_json: bool) -> None:
+    """Stages with what they would take, as a table or as JSON."""
+    stages = plan(Task.load(settings, work), work)
+    if as_json:
+        print_json({"stages": [asdict(stage) for stage in stages]})
+        return
+    header = ("stage", "done", "seconds", "memory", "disk")
+    print_table(header, [_plan_row(stage) for stage in stages])
+    total = sum(stage.seconds for stage in stages)
+    note(
+        f"about {total:,.0f} s in all; {sum(stage.disk_bytes for stage in stages) / 2**20:,.0f} MiB "
+        f"of {free_disk_bytes(work) / 2**20:,.0f} MiB that are free"
+    )
+
+
+def _plan_row(stage: StagePlan) -> tuple[str, ...]:
+    if stage.is_done:
+        return (stage.stage, "all", "–", "–", "–")
+    done = f"{stage.n_done:,} of {stage.n_rows:,}" if stage.n_rows else "–"
+    memory, disk = (f"{n / 2**20:,.0f} MiB" for n in (stage.memory_bytes, stage.disk_bytes))
+    return (stage.stage, done, f"{stage.seconds:,.1f}", memory, disk)

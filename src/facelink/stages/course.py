@@ -61,6 +61,8 @@ class Course:
     ----------
     work : Path
         Folder that has a folder of each stage.
+    block_rows : int
+        Rows of a block, before rounding up.
     engine : Engine
         Works on blocks.
     listener : Listener
@@ -70,25 +72,20 @@ class Course:
     """
 
     work: Path
+    block_rows: int
     engine: Engine
     listener: Listener
     outcomes: list[StageOutcome] = field(default_factory=list)
-
-    def known_facts(self, origin: Origin) -> Mapping[str, Any] | None:
-        """Facts of a stage that is complete and of this origin; None otherwise."""
-        manifest = Manifest.read(self.work / origin.stage)
-        if manifest is None or manifest.origin != origin.hash or not manifest.facts:
-            return None
-        return manifest.facts
 
     def by_blocks(
         self,
         origin: Origin,
         specs: Mapping[str, ArraySpec],
         n_rows: int,
-        block_rows: int,
         work: Callable[[BlockStore], BlockWork],
         facts: Callable[[BlockStore], Mapping[str, Any]],
+        *,
+        in_wholes_of: int = 1,
     ) -> BlockStore:
         """Run a stage whose rows come block by block.
 
@@ -98,14 +95,15 @@ class Course:
             What decides its result.
         specs, n_rows
             Its arrays, and their number of rows.
-        block_rows
-            Rows of a block.
         work
             Prepares, in the stage's folder, what is done once, and returns
             what is done with a block.
         facts
             What is to be known of the finished stage.
+        in_wholes_of
+            Rows of a block are a multiple of it.
         """
+        block_rows = in_wholes_of * -(-self.block_rows // in_wholes_of)
         store = self._existing(origin, specs) or BlockStore.begin(
             self.work / origin.stage, origin, specs, n_rows
         )

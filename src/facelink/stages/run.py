@@ -8,22 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facelink.features import is_normalized
 from facelink.grouping import cluster_confidence, merge_judged
 from facelink.labels import save_labels
 from facelink.link_prediction import combine_directions
 from facelink.links import Links
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
-from facelink.stages.content import FileContent
 from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine
 from facelink.stages.folder import work_folder
 from facelink.stages.listening import Listener, Silent
-from facelink.stages.manifest import Manifest, Origin
+from facelink.stages.needs import check_disk, choose_block_rows
 from facelink.stages.report import write_report
 from facelink.stages.settings import RunSettings
-from facelink.stages.task import Task, check_outputs, wrong_features
+from facelink.stages.task import Task
 from facelink.stages.work import (
     SEARCH_NAME,
     FeaturesFile,
@@ -32,8 +30,6 @@ from facelink.stages.work import (
     NormalizeRows,
     open_graph,
 )
-
-_BLOCK_ROWS = 65_536
 
 _LINK_SPECS = {
     "pairs": ArraySpec("<i4", (2,)),
@@ -97,56 +93,30 @@ def run(
     OutputError
         If the folder is in use or cannot be written. What is finished stays.
     """
-    check_outputs(settings)
     with work_folder(work, restart=restart):
-        course = Course(work, engine or LocalEngine(), listener or Silent())
-        content = _content(settings, work)
-        task = _features(course, settings, content)
-        for stage in (_neighbors, _likelihoods, _links, _labels):
+        task = Task.load(settings, work)
+        course = Course(
+            work, choose_block_rows(task), engine or LocalEngine(), listener or Silent()
+        )
+        check_disk(task, work)
+        for stage in (_features, _neighbors, _likelihoods, _links, _labels):
             stage(course, task)
-            content.check_unchanged()
+            task.content.check_unchanged()
         return _report(course, task)
 
 
-def _content(settings: RunSettings, work: Path) -> FileContent:
-    """Content of the features' file; `InputError` if the run began with another."""
-    manifest = Manifest.read(work / "features")
-    known = manifest.facts.get("content") if manifest is not None else None
-    before = None if known is None else FileContent(**known)
-    content = FileContent.of(settings.features, before)
-    if before is not None and before.hash != content.hash:
-        raise wrong_features(settings.features, work)
-    return content
-
-
-def _features(course: Course, settings: RunSettings, content: FileContent) -> Task:
-    """Features that need it are normalised into a file that can be mapped; others stay."""
-    source = FeaturesFile(settings.features, settings.dim)
-    origin = Origin("features", {"dim": settings.dim}, {"features": content.hash})
-    facts = course.known_facts(origin)
-    if facts is None:
-        stored = source.open()
-        n_faces, n_dimensions = stored.shape
-        is_usable = source.is_mapped and is_normalized(stored)
-        facts = {
-            "n_faces": n_faces,
-            "n_dimensions": n_dimensions,
-            "used_as_they_are": is_usable,
-            "content": content.as_dict(),
-        }
-        del stored
-    shape = facts["n_faces"], facts["n_dimensions"]
-    specs = {} if facts["used_as_they_are"] else {"features": ArraySpec("<f4", shape[1:])}
+def _features(course: Course, task: Task) -> None:
+    """Features are normalised into a file that can be mapped, unless they are already."""
+    specs = {"features": ArraySpec("<f4", task.shape[1:])}
+    if task.uses_features_as_they_are:
+        specs = {}
     course.by_blocks(
-        origin,
+        task.features_origin,
         specs,
-        shape[0] if specs else 0,
-        _block_rows(settings),
-        lambda store: NormalizeRows(source),
-        lambda store: {**facts, "content": content.as_dict()},
+        task.n_faces if specs else 0,
+        lambda store: NormalizeRows(task.source),
+        lambda store: task.facts,
     )
-    normalized = FeaturesFile(course.work / "features" / "features.npy") if specs else source
-    return Task.of(settings, normalized, origin.hash, shape)
 
 
 def _neighbors(course: Course, task: Task) -> None:
@@ -178,7 +148,6 @@ def _neighbors(course: Course, task: Task) -> None:
         task.neighbors_origin,
         {"indices": ArraySpec("<i4", (k,)), "similarities": ArraySpec("<f4", (k,))},
         task.n_faces,
-        _block_rows(settings),
         work,
         facts,
     )
@@ -195,14 +164,13 @@ def _likelihoods(course: Course, task: Task) -> None:
         settings.precision,
         task.subgraphs,
     )
-    batch = judge.pivots_per_batch(task.model)
     course.by_blocks(
         task.likelihoods_origin,
         {"likelihoods": ArraySpec("<f4", task.subgraphs.k_at_hop[:1])},
         task.n_faces,
-        batch * -(-_block_rows(settings) // batch),
         lambda store: judge,
         lambda store: {},
+        in_wholes_of=judge.pivots_per_batch(task.model),
     )
 
 
@@ -246,7 +214,3 @@ def _report(course: Course, task: Task) -> RunResult:
 def _open_links(course: Course, task: Task) -> Links:
     arrays = {name: mapped(course.work / "links" / f"{name}.npy") for name in _LINK_SPECS}
     return Links(**arrays, n_instances=task.n_faces, n_neighbors=task.subgraphs.k_at_hop[0])
-
-
-def _block_rows(settings: RunSettings) -> int:
-    return settings.block_rows or _BLOCK_ROWS

@@ -1,13 +1,15 @@
 """What a run computes: settings checked against the features and the model, before long work."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
+from facelink.features import is_normalized
 from facelink.labels import check_labels, check_labels_path, load_labels
 from facelink.linking import subgraph_settings
 from facelink.models.device import choose_device, runs_in_bfloat16
@@ -15,8 +17,8 @@ from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import LinkModel, load_link_model
 from facelink.neighbors.search import check_request
 from facelink.pairs import load_pairs
-from facelink.stages.content import hash_of, hash_of_array
-from facelink.stages.manifest import Origin
+from facelink.stages.content import FileContent, hash_of, hash_of_array
+from facelink.stages.manifest import Manifest, Origin
 from facelink.stages.settings import RunSettings
 from facelink.stages.work import FeaturesFile
 from facelink.subgraphs import SubgraphSettings
@@ -30,11 +32,11 @@ class Task:
     ----------
     settings : RunSettings
         As they were given.
+    content : FileContent
+        Of the file of features.
     features : FeaturesFile
-        Normalised features.
-    features_hash : str
-        Of their origin.
-    n_faces, n_dimensions : int
+        Normalised features: that file, or a copy in the run's folder.
+    shape : tuple of int
         N, D.
     model : LinkGCN, ContextGCN or None
         As from `load_link_model`.
@@ -47,10 +49,9 @@ class Task:
     """
 
     settings: RunSettings
+    content: FileContent
     features: FeaturesFile
-    features_hash: str
-    n_faces: int
-    n_dimensions: int
+    shape: tuple[int, int]
     model: LinkModel | None
     subgraphs: SubgraphSettings
     must_link: NDArray[np.int64] | None
@@ -58,38 +59,78 @@ class Task:
     labels_true: NDArray[np.int64] | None
 
     @classmethod
-    def of(
-        cls,
-        settings: RunSettings,
-        features: FeaturesFile,
-        features_hash: str,
-        shape: tuple[int, int],
-    ) -> "Task":
+    def load(cls, settings: RunSettings, work: Path) -> Self:
         """Load what the settings name, and check that all of it fits together.
+
+        Parameters
+        ----------
+        settings
+            Of the run.
+        work
+            Its folder, which is only read, if it is there.
 
         Raises
         ------
         InputError
-            If it does not.
+            If it does not fit, or the run began with other features.
+        OutputError
+            If the labels could not be written after the run.
         """
-        n, dim = shape
+        if settings.out is not None:
+            check_labels_path(settings.out)
         device = choose_device(settings.device)
         model = load_link_model(settings.model, device)
         runs_in_bfloat16(settings.precision, device)
+        content, facts = _inspected(settings, work)
+        source = FeaturesFile(settings.features, settings.dim)
+        n, dim = facts["n_faces"], facts["n_dimensions"]
         if isinstance(model, LinkGCN):
             model.check_features(np.empty((0, dim), dtype=np.float32))
         subgraphs = subgraph_settings(model, n, settings.k_at_hop, settings.n_edge_neighbors)
         check_request(n, subgraphs.n_neighbors, settings.neighbor_method, settings.recall)
         must_link, cannot_link = _pairs(settings.must_link), _pairs(settings.cannot_link)
         settings.merging.check(model, n, must_link, cannot_link)
-        labels_true = None
-        if settings.labels_true is not None:
-            labels_true = load_labels(settings.labels_true)
-            check_labels(labels_true, n, f"labels_true {settings.labels_true}")
         return cls(
-            settings, features, features_hash, n, dim,
-            model, subgraphs, must_link, cannot_link, labels_true,
-        )  # fmt: skip
+            settings,
+            content,
+            source if facts["used_as_they_are"] else FeaturesFile(work / "features/features.npy"),
+            (n, dim),
+            model,
+            subgraphs,
+            must_link,
+            cannot_link,
+            _labels_true(settings.labels_true, n),
+        )
+
+    @property
+    def n_faces(self) -> int:
+        """N."""
+        return self.shape[0]
+
+    @property
+    def source(self) -> FeaturesFile:
+        """The features as they were given."""
+        return FeaturesFile(self.settings.features, self.settings.dim)
+
+    @property
+    def uses_features_as_they_are(self) -> bool:
+        """Whether the file that was given is normalised and can be mapped."""
+        return self.features == self.source
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be known of the features, as JSON values."""
+        return {
+            "n_faces": self.n_faces,
+            "n_dimensions": self.shape[1],
+            "used_as_they_are": self.uses_features_as_they_are,
+            "content": self.content.as_dict(),
+        }
+
+    @property
+    def features_origin(self) -> Origin:
+        """What decides the normalised features."""
+        return _features_origin(self.settings, self.content)
 
     @property
     def neighbors_origin(self) -> Origin:
@@ -102,7 +143,7 @@ class Task:
                 "recall": self.settings.recall,
                 "seed": self.settings.seed,
             },
-            {"features": self.features_hash},
+            {"features": self.features_origin.hash},
         )
 
     @property
@@ -118,7 +159,7 @@ class Task:
                 "device": choose_device(self.settings.device).type,
                 "precision": self.settings.precision,
             },
-            {"features": self.features_hash, "neighbors": self.neighbors_origin.hash},
+            {"features": self.features_origin.hash, "neighbors": self.neighbors_origin.hash},
         )
 
     @property
@@ -148,12 +189,6 @@ class Task:
         )
 
 
-def check_outputs(settings: RunSettings) -> None:
-    """Fail before long work if the labels could not be written after it."""
-    if settings.out is not None:
-        check_labels_path(settings.out)
-
-
 def hash_of_model(model: LinkModel | None) -> str:
     """Hash of a model's config and weights, wherever they are."""
     if model is None:
@@ -180,9 +215,41 @@ def _hash_of_pairs(pairs: NDArray[np.int64] | None) -> str | None:
     return None if pairs is None else hash_of_array(np.ascontiguousarray(pairs))
 
 
-def wrong_features(path: Path, work: Path) -> InputError:
-    """The error for features that are not those a run began with."""
-    return InputError(
-        f"features {path} are not those that the run in {work} began with: their content has "
-        "changed. Give the earlier file, another --work folder, or --restart to begin anew."
-    )
+def _labels_true(path: Path | None, n_faces: int) -> NDArray[np.int64] | None:
+    if path is None:
+        return None
+    labels = load_labels(path)
+    check_labels(labels, n_faces, f"labels_true {path}")
+    return labels
+
+
+def _features_origin(settings: RunSettings, content: FileContent) -> Origin:
+    return Origin("features", {"dim": settings.dim}, {"features": content.hash})
+
+
+def _inspected(settings: RunSettings, work: Path) -> tuple[FileContent, Mapping[str, Any]]:
+    """Content and facts of the features: as the run knows them, or from the file."""
+    manifest = Manifest.read(work / "features")
+    if manifest is None or not manifest.is_complete:
+        content = FileContent.of(settings.features)
+        return content, _facts_of(FeaturesFile(settings.features, settings.dim))
+    before = FileContent(**manifest.facts["content"])
+    content = FileContent.of(settings.features, before)
+    if before.hash != content.hash:
+        raise InputError(
+            f"features {settings.features} are not those that the run in {work} began with: their "
+            "content has changed. Give the earlier file, another --work folder, or --restart to "
+            "begin anew."
+        )
+    if manifest.origin != _features_origin(settings, content).hash:
+        return content, _facts_of(FeaturesFile(settings.features, settings.dim))
+    return content, manifest.facts
+
+
+def _facts_of(source: FeaturesFile) -> dict[str, Any]:
+    stored = source.open()
+    return {
+        "n_faces": stored.shape[0],
+        "n_dimensions": stored.shape[1],
+        "used_as_they_are": source.is_mapped and is_normalized(stored),
+    }
