@@ -17,11 +17,14 @@ from facelink.stages.listening import Advance
 from facelink.stages.needs import free_disk_bytes
 from facelink.stages.plan import StagePlan, plan
 from facelink.stages.run import run as run_stages
-from facelink.stages.settings import RunSettings
+from facelink.stages.settings import NeighborMethod, RunSettings
 from facelink.stages.task import Task
 
 INTERRUPTED = 130
 """Exit code after Ctrl+C, as shells have it."""
+
+
+_SUMMED = ("seconds", "disk_bytes")
 
 
 class _Notes:
@@ -59,8 +62,10 @@ def run(
     ] = None,
     dim: options.Dim = None,
     method: Annotated[
-        options.SearchMethod | None,
-        typer.Option("--method", help="How to search: auto is exact up to 100,000 faces."),
+        NeighborMethod | None,
+        typer.Option(
+            "--method", help="How to search: auto is exact up to 100,000 faces, ivf above."
+        ),
     ] = None,
     recall: Annotated[
         float | None,
@@ -183,10 +188,10 @@ def _print_plan(settings: RunSettings, work: Path, *, as_json: bool) -> None:
         return
     header = ("stage", "done", "seconds", "memory", "disk")
     print_table(header, [_plan_row(stage) for stage in stages])
-    total = sum(stage.seconds for stage in stages)
+    seconds, n_bytes = (sum(getattr(one, name) for one in stages) for name in _SUMMED)
     note(
-        f"about {total:,.0f} s in all; {sum(stage.disk_bytes for stage in stages) / 2**20:,.0f} MiB "
-        f"of {free_disk_bytes(work) / 2**20:,.0f} MiB that are free"
+        f"about {seconds:,.0f} s in all; {n_bytes / 2**20:,.0f} MiB of disk, of which "
+        f"{free_disk_bytes(work) / 2**20:,.0f} MiB are free"
     )
 
 

@@ -1,4 +1,4 @@
-"""A search that is prepared once, can be kept in a file, and finds any instances' neighbours."""
+"""A search that is made ready once and then gives the neighbours of any block of instances."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,54 +10,52 @@ from numpy.typing import NDArray
 
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
+from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.cells import CellIndex
-from facelink.neighbors.search import (
+from facelink.neighbors.exact import (
     Found,
     Propose,
     RecallSample,
-    check_request,
-    chosen_method,
-    hnsw_index,
-    proposals,
     search_candidates,
     search_exactly,
 )
+from facelink.neighbors.graph import MAX_INSTANCES
 
-_FORMAT = "facelink.search"
-_VERSION = 1
+METHODS = ("auto", "exact", "ivf", "hnsw")
+
+AUTO_EXACT_LIMIT = 100_000
+"""`method="auto"` searches exactly up to this many instances."""
+
+_HNSW_LINKS = 32
+_FORMAT, _VERSION = "facelink.neighbor_search", 1
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedSearch:
-    """The k nearest neighbours of instances of a collection, by one method.
-
-    `prepare` or `load` make one.
+    """Finds the neighbours of any instances, the same ones whatever the blocks and their order.
 
     Parameters
     ----------
     features : float32 (N, D)
-        L2-normalised rows; may be memory-mapped.
+        L2-normalised rows; may be memory-mapped, and is not copied.
     n_neighbors : int
         k.
     method : str
         ``"exact"``, ``"ivf"`` or ``"hnsw"``.
-    sample : RecallSample, optional
-        What the recall of an approximate method is measured on.
-    cells : CellIndex, optional
-        Those of ``"ivf"``.
-    n_cells : int
-        Cells that ``"ivf"`` looks into for each instance.
-    graph : faiss index, optional
-        That of ``"hnsw"``.
+    recall : float, optional
+        Share of a sample's true neighbours that it finds; None for exact.
+    cells : CellSearch, optional
+        How IVF looks.
+    walk : faiss.IndexHNSW, optional
+        The navigable graph.
     """
 
     features: NDArray[np.float32]
     n_neighbors: int
     method: str
-    sample: RecallSample | None = None
-    cells: CellIndex | None = None
-    n_cells: int = 0
-    graph: faiss.Index | None = None
+    recall: float | None = None
+    cells: CellSearch | None = None
+    walk: Any = None
 
     @classmethod
     def prepare(
@@ -69,128 +67,141 @@ class PreparedSearch:
         recall_target: float = 0.98,
         seed: int = 0,
     ) -> Self:
-        """Do what is done once before a search; parameters as for `find_neighbors`.
+        """Train what the method needs, and measure its recall on 1,000 instances.
 
-        Raises
-        ------
-        InputError
-            As from `find_neighbors`.
+        Parameters and errors are those of `find_neighbors`.
         """
-        check_request(len(features), n_neighbors, method, recall_target)
-        method = chosen_method(method, len(features))
+        n = len(features)
+        check_request(n, n_neighbors, method)
+        if not 0 < recall_target <= 1:
+            raise InputError(f"recall_target={recall_target}; choose a share in (0, 1].")
+        if method == "auto":
+            method = "exact" if n <= AUTO_EXACT_LIMIT else "ivf"
+        features = np.ascontiguousarray(features, dtype=np.float32)
         if method == "exact":
             return cls(features, n_neighbors, method)
         sample = RecallSample.draw(features, n_neighbors, seed)
-        if method == "hnsw":
-            return cls(
-                features, n_neighbors, method, sample, graph=hnsw_index(features, n_neighbors)
-            )
-        cells = CellIndex.build(features, seed)
-        n_cells = cells.cells_needed(sample.instances, sample.neighbors, recall_target)
-        return cls(features, n_neighbors, method, sample, cells, n_cells)
+        cells, walk = None, None
+        if method == "ivf":
+            index = CellIndex.build(features, seed)
+            cells = CellSearch.for_recall(features, index, sample, recall_target)
+        else:
+            walk = _navigable_graph(features, n_neighbors)
+        found = cls(features, n_neighbors, method, None, cells, walk).rows(sample.instances)
+        recall = sample.recall(found[1])
+        return cls(features, n_neighbors, method, recall, cells, walk)
 
     def rows(self, instances: NDArray[np.int64]) -> Found:
-        """Rows of the neighbour graph.
+        """Find the neighbours of some instances.
 
         Parameters
         ----------
         instances : int64 (S,)
-            Whose neighbours are sought.
+            Any instances in any order.
 
         Returns
         -------
         int32 and float32 (S, k)
-            Ids and similarities, as `NeighborGraph` holds them.
+            Their rows of the `NeighborGraph`.
         """
         if self.method == "exact":
             return search_exactly(self.features, instances, self.n_neighbors)
-        indices, similarities, _ = search_candidates(
-            self._proposals(), self.features, instances, self.n_neighbors
-        )
-        return indices, similarities
-
-    def _proposals(self) -> Propose:
-        cells, n_cells, graph = self.cells, self.n_cells, self.graph
-        if graph is not None:
-            return proposals(graph, self.features)
-        if cells is None:
-            raise InputError(f"a prepared search by {self.method!r} without what it searches.")
-        return lambda instances, n_candidates: cells.search(instances, n_cells, n_candidates)
-
-    def recall(self, similarities: NDArray[np.float32]) -> float | None:
-        """Recall of a finished graph from its similarities (N, k); None of an exact search."""
-        if self.sample is None:
-            return None
-        return self.sample.recall(similarities[self.sample.instances])
+        found = search_candidates(self._propose(), self.features, instances, self.n_neighbors)
+        return found[0], found[1]
 
     def save(self, path: Path | str) -> None:
-        """Write all but the features as one safetensors file, whole or not at all.
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
-        arrays: dict[str, NDArray[Any]] = {}
-        if self.sample is not None:
-            arrays |= {
-                "sample": self.sample.instances,
-                "sample_neighbors": self.sample.neighbors,
-                "sample_similarities": self.sample.similarities,
-            }
-        if self.cells is not None:
-            arrays |= {
-                "centers": self.cells.centers,
-                "members": self.cells.members,
-                "starts": self.cells.starts,
-            }
-        if self.graph is not None:
-            arrays["graph"] = faiss.serialize_index(self.graph)
-        save_arrays(
-            path,
-            arrays,
-            {
-                "format": _FORMAT,
-                "version": _VERSION,
-                "method": self.method,
-                "n_neighbors": self.n_neighbors,
-                "n_cells": self.n_cells,
-            },
-        )
-
-    @classmethod
-    def load(cls, path: Path | str, features: NDArray[np.float32]) -> Self:
-        """Read a search written by `save`, of the same features.
+        """Write all but the features, whole or not at all: .safetensors.
 
         Raises
         ------
         InputError
-            If the file is not one.
+            For ``"hnsw"``, whose graph is not kept in files.
+        OutputError
+            If the file cannot be written.
+        """
+        if self.method == "hnsw":
+            raise InputError("method='hnsw' cannot be kept in a file; choose 'ivf' or 'exact'.")
+        arrays: dict[str, NDArray[Any]] = {}
+        metadata = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "n_instances": len(self.features),
+            "n_neighbors": self.n_neighbors,
+            "method": self.method,
+            "recall": self.recall,
+        }
+        if self.cells is not None:
+            index = self.cells.index
+            arrays = {name: getattr(index, name) for name in _INDEX_ARRAYS}
+            metadata["n_first"] = self.cells.n_first
+            metadata["reach"] = None if self.cells.reach == -np.inf else self.cells.reach
+        save_arrays(path, arrays, metadata)
+
+    @classmethod
+    def load(cls, path: Path | str, features: NDArray[np.float32]) -> Self:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path
+            A file of `save`.
+        features : float32 (N, D)
+            The features that the search was prepared for.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, of another kind, or was prepared for other
+            features as far as their shape tells.
         """
         arrays, metadata = load_arrays(path, "prepared search")
-        if (metadata.get("format"), metadata.get("version")) != (_FORMAT, _VERSION):
-            raise InputError(f"prepared search {path}: not one of this version; prepare it again.")
-        try:
-            sample = cells = graph = None
-            if "sample" in arrays:
-                names = ("sample", "sample_neighbors", "sample_similarities")
-                sample = RecallSample(*(arrays[name] for name in names))
-            if metadata["method"] == "ivf":
-                cells = CellIndex(
-                    features, *(arrays[name] for name in ("centers", "members", "starts"))
-                )
-            if metadata["method"] == "hnsw":
-                graph = faiss.deserialize_index(arrays["graph"])
-            return cls(
-                features,
-                metadata["n_neighbors"],
-                metadata["method"],
-                sample,
-                cells,
-                metadata["n_cells"],
-                graph,
-            )
-        except KeyError as error:
+        where = f"prepared search {path}"
+        if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
+            raise InputError(f"{where}: not written by this version of facelink; prepare it again.")
+        features = np.ascontiguousarray(features, dtype=np.float32)
+        if metadata.get("n_instances") != len(features):
             raise InputError(
-                f"prepared search {path}: {error} is missing; prepare it again."
-            ) from error
+                f"{where}: prepared for {metadata.get('n_instances')} instances, but there are "
+                f"{len(features)}; prepare it again."
+            )
+        settings = {name: metadata[name] for name in ("n_neighbors", "method", "recall")}
+        if not arrays:
+            return cls(features, **settings)
+        index = CellIndex(*(arrays[name] for name in _INDEX_ARRAYS))
+        reach = -np.inf if metadata["reach"] is None else metadata["reach"]
+        cells = CellSearch(index, metadata["n_neighbors"], metadata["n_first"], reach)
+        return cls(features, **settings, cells=cells)
+
+    def _propose(self) -> Propose:
+        cells, walk, features = self.cells, self.walk, self.features
+        if cells is not None:
+            return lambda instances, n: cells.search(features, instances, n)
+        return lambda instances, n: walk.search(features[instances], n)[1]
+
+
+_INDEX_ARRAYS = ("centers", "members", "starts", "cohesion")
+
+
+def check_request(n_instances: int, n_neighbors: int, method: str) -> None:
+    """Raise `InputError` for an unknown method or numbers that do not go together."""
+    if method not in METHODS:
+        raise InputError(f"method={method!r}; choose one of {', '.join(METHODS)}.")
+    if n_instances > MAX_INSTANCES:
+        raise InputError(f"{n_instances} instances; at most {MAX_INSTANCES} are supported.")
+    if n_instances < 2:
+        raise InputError(
+            f"n_samples={n_instances}: neighbours need at least 2 instances; add more features."
+        )
+    if not 1 <= n_neighbors < n_instances:
+        raise InputError(
+            f"{n_neighbors} neighbours asked for, but each of {n_instances} instances has "
+            f"{n_instances - 1} others; choose k from 1 to {n_instances - 1}, or add features."
+        )
+
+
+def _navigable_graph(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(features.shape[1], _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 200
+    index.hnsw.efSearch = max(128, 4 * n_neighbors)
+    index.add(features)
+    return index

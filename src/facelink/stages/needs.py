@@ -17,7 +17,7 @@ from numba import get_num_threads
 from facelink.errors import InputError, OutputError
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.link_gcn import LinkGCN
-from facelink.neighbors.search import chosen_method
+from facelink.neighbors.prepared import AUTO_EXACT_LIMIT
 from facelink.stages.task import Task
 
 BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
@@ -120,6 +120,13 @@ def missing_disk_bytes(task: Task, work: Path) -> Iterator[int]:
         yield max(0, one.disk_bytes - there)
 
 
+def search_method(task: Task) -> str:
+    """How neighbours are searched, where it is left open too."""
+    if task.settings.neighbor_method != "auto":
+        return task.settings.neighbor_method
+    return "exact" if task.n_faces <= AUTO_EXACT_LIMIT else "ivf"
+
+
 def _features_memory(task: Task, block_rows: int) -> int:
     n, dim = task.shape
     stored = 0 if task.source.is_mapped else 8 * n * dim
@@ -129,13 +136,10 @@ def _features_memory(task: Task, block_rows: int) -> int:
 def _search_memory(task: Task, block_rows: int) -> int:
     """Cells' centres are trained on samples; each thread ranks all cells for some faces."""
     n, dim = task.shape
-    k, n_threads = task.subgraphs.n_neighbors, get_num_threads()
+    k, n_threads = task.subgraphs.n_neighbors, int(get_num_threads())
     rows = 32 * block_rows * (k + 9)
-    method = chosen_method(task.settings.neighbor_method, n)
-    if method == "exact":
+    if search_method(task) == "exact":
         return _PROGRAM + 4 * n * dim + rows
-    if method == "hnsw":
-        return _PROGRAM + 4 * n * (dim + 70) + rows
     n_cells = int(4 * np.sqrt(n))
     training = 2 * 40 * n_cells * dim * 4
     ranking = n_threads * (4 * 4_096 * n_cells + 3 * 16_384 * n_cells + 64 * _MiB)
@@ -143,8 +147,7 @@ def _search_memory(task: Task, block_rows: int) -> int:
 
 
 def _judging_memory(task: Task, block_rows: int) -> int:
-    n, dim = task.shape
-    k, n_threads = task.subgraphs.k_at_hop[0], get_num_threads()
+    n, k, n_threads = task.n_faces, get_num_threads()
     rows = 12 * block_rows * k
     if task.model is None:
         return _PROGRAM + rows
@@ -156,4 +159,4 @@ def _judging_memory(task: Task, block_rows: int) -> int:
 
 def _first_width(model: LinkGCN) -> int:
     """Values that the first layer makes of each face, once for all subgraphs."""
-    return sum(matrix.shape[1] for matrix in model.layers[0].matrices().values())
+    return sum(int(matrix.shape[1]) for matrix in model.layers[0].matrices().values())

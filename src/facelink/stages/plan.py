@@ -15,9 +15,9 @@ import numpy as np
 from facelink.features import normalize_features
 from facelink.link_prediction import combine_directions
 from facelink.linking import judge_links
-from facelink.neighbors.search import chosen_method, find_neighbors
+from facelink.neighbors.search import find_neighbors
 from facelink.stages.manifest import Manifest, Origin
-from facelink.stages.needs import LINKS_PER_NEIGHBOR, Needs, choose_block_rows, needs
+from facelink.stages.needs import LINKS_PER_NEIGHBOR, Needs, choose_block_rows, needs, search_method
 from facelink.stages.task import Task
 
 _SAMPLE = 3_000
@@ -140,7 +140,7 @@ class Rates:
         """What a whole stage would take."""
         n, k = task.n_faces, task.subgraphs.k_at_hop[0]
         compared = float(n)
-        if chosen_method(task.settings.neighbor_method, n) != "exact":
+        if search_method(task) != "exact":
             compared = min(compared, _COMPARED_PER_ROOT * n**0.5)
         return {
             "features": 0.0 if task.uses_features_as_they_are else self.per_row * n,

@@ -24,7 +24,6 @@ from facelink.stages.settings import RunSettings
 from facelink.stages.task import Task
 from facelink.stages.work import (
     SEARCH_NAME,
-    FeaturesFile,
     FindNeighbors,
     JudgePivots,
     NormalizeRows,
@@ -139,10 +138,7 @@ def _neighbors(course: Course, task: Task) -> None:
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
         search = PreparedSearch.load(store.file(SEARCH_NAME), task.features.open())
-        return {
-            "method": search.method,
-            "recall": search.recall(store.arrays()["similarities"]),
-        }
+        return {"method": search.method, "recall": search.recall}
 
     course.by_blocks(
         task.neighbors_origin,

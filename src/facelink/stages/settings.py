@@ -15,7 +15,8 @@ from facelink.merging.merge import MergeChoice
 from facelink.models.device import Precision
 from facelink.models.loading import CONTEXT, COSINE
 
-NeighborMethod = Literal["auto", "exact", "ivf", "hnsw"]
+NeighborMethod = Literal["auto", "exact", "ivf"]
+"""Those whose preparation can be kept in a file."""
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PATHS = ("features", "must_link", "cannot_link", "labels_true", "out")
@@ -31,7 +32,9 @@ class RunSettings:
         File of face features.
     dim
         Their width, for ``.bin``.
-    neighbor_method, k_at_hop, n_edge_neighbors, model, combine, merge, threshold, threshold_step, \
+    neighbor_method
+        ``"exact"``, ``"ivf"`` or ``"auto"``, as for `find_neighbors`.
+    k_at_hop, n_edge_neighbors, model, combine, merge, threshold, threshold_step, \
 max_cluster_size, device, precision
         As for `LinkageClustering`.
     recall
@@ -86,6 +89,8 @@ max_cluster_size, device, precision
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name}={value}; it must be at least {least}.")
+        if not 0 < self.recall <= 1:
+            raise InputError(f"recall={self.recall}; choose a share in (0, 1].")
         if self.memory is not None:
             parse_bytes(self.memory)
 
