@@ -147,7 +147,7 @@ def _search_memory(task: Task, block_rows: int) -> int:
 
 
 def _judging_memory(task: Task, block_rows: int) -> int:
-    n, k, n_threads = task.n_faces, get_num_threads()
+    n, k, n_threads = task.n_faces, task.subgraphs.k_at_hop[0], int(get_num_threads())
     rows = 12 * block_rows * k
     if task.model is None:
         return _PROGRAM + rows
