@@ -13,6 +13,7 @@ noticed before the hours, not after them. Any process can look at the rows that 
 """
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -264,9 +265,14 @@ def mapped(path: Path) -> NDArray[Any]:
 
 
 def _reserve(descriptor: int, n_bytes: int) -> None:
-    """Have the system set aside the bytes of a file, where it can."""
-    if n_bytes and hasattr(os, "posix_fallocate"):
+    """Have the system set aside the bytes of a file, where it and the kind of disk can."""
+    if not n_bytes or not hasattr(os, "posix_fallocate"):
+        return
+    try:
         os.posix_fallocate(descriptor, 0, n_bytes)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
 
 
 @contextlib.contextmanager

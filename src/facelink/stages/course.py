@@ -107,20 +107,20 @@ class Course:
         store = self._existing(origin, specs) or BlockStore.begin(
             self.work / origin.stage, origin, specs, n_rows
         )
-        n_kept, was_complete = store.manifest.n_done, store.manifest.is_complete
-        with measuring() as measured:
-            missing = store.missing(block_rows)
-            if not was_complete:
-                with self.listener.working(origin.stage, sum(map(len, missing))) as advance:
-                    block_seconds = 0.0
-                    for block, arrays, seconds in self._worked_on(store, work, missing):
-                        store.write(block, arrays, seconds)
-                        block_seconds += seconds
-                        advance(len(block))
-                    found = facts(store)
-        if not was_complete:
-            _complete(store, found, measured, block_seconds)
-        return self._over(store, n_kept, was_complete, measured)
+        if store.manifest.is_complete:
+            return self._kept(store)
+        n_kept, missing = store.manifest.n_done, store.missing(block_rows)
+        seconds_before = store.manifest.seconds_in_all
+        with (
+            measuring() as measured,
+            self.listener.working(origin.stage, sum(map(len, missing))) as advance,
+        ):
+            for block, arrays, seconds in self._worked_on(store, work, missing):
+                store.write(block, arrays, seconds)
+                advance(len(block))
+            found = facts(store)
+        of_blocks = store.manifest.seconds_in_all - seconds_before
+        return self._completed(store, found, measured, measured.seconds - of_blocks, n_kept)
 
     def at_once(
         self,
@@ -129,9 +129,9 @@ class Course:
         compute: Callable[[], tuple[Arrays, Mapping[str, Any]]],
     ) -> BlockStore:
         """Run a stage whose arrays are made as a whole; `compute` gives them, and facts."""
-        store = self._existing(origin, specs)
-        if store is not None and store.manifest.is_complete:
-            return self._over(store, store.manifest.n_rows, True, Measured())
+        before = self._existing(origin, specs)
+        if before is not None and before.manifest.is_complete:
+            return self._kept(before)
         with measuring() as measured, self.listener.working(origin.stage, 0):
             arrays, facts = compute()
             n_rows = len(next(iter(arrays.values())))
@@ -139,8 +139,7 @@ class Course:
             for block in blocks_between(0, n_rows, _ROWS_AT_ONCE):
                 rows = slice(block.start, block.stop)
                 store.write(block, {name: array[rows] for name, array in arrays.items()})
-        _complete(store, facts, measured, 0.0)
-        return self._over(store, 0, False, measured)
+        return self._completed(store, facts, measured, measured.seconds, 0)
 
     def _existing(self, origin: Origin, specs: Mapping[str, ArraySpec]) -> BlockStore | None:
         """What is there of a stage; tells if it is there and of no use."""
@@ -150,7 +149,17 @@ class Course:
         if before is not None:
             reasons = ", ".join(before.differences(origin)) or "facelink's version"
             self.listener.note(f"{origin.stage}: done again, because {reasons} changed")
+        if store is not None and not store.manifest.is_complete:
+            self._tell_of_versions(store.manifest)
         return store
+
+    def _tell_of_versions(self, manifest: Manifest) -> None:
+        """Tell if a stage that goes on was begun with other versions."""
+        others = ", ".join(manifest.other_versions())
+        if others:
+            self.listener.note(
+                f"{manifest.stage}: begun with another {others}, which may round differently"
+            )
 
     def _worked_on(
         self, store: BlockStore, work: Callable[[BlockStore], BlockWork], missing: list[Block]
@@ -164,26 +173,31 @@ class Course:
             yield block, arrays, time.perf_counter() - start
             start = time.perf_counter()
 
-    def _over(
-        self, store: BlockStore, n_kept: int, was_complete: bool, measured: Measured
+    def _kept(self, store: BlockStore) -> BlockStore:
+        """Go on to the next stage: there is nothing to do."""
+        return self._over(store, StageOutcome(store.manifest, store.manifest.n_rows, True, 0.0))
+
+    def _completed(
+        self,
+        store: BlockStore,
+        facts: Mapping[str, Any],
+        measured: Measured,
+        seconds: float,
+        n_kept: int,
     ) -> BlockStore:
-        outcome = StageOutcome(store.manifest, n_kept, was_complete, measured.seconds)
+        """Enter facts and measures; the peaks are those of the run that ended the stage."""
+        store.complete(
+            facts,
+            seconds=store.manifest.seconds + seconds,
+            peak_memory_bytes=measured.peak_memory_bytes,
+            peak_own_memory_bytes=measured.peak_own_memory_bytes,
+        )
+        return self._over(store, StageOutcome(store.manifest, n_kept, False, measured.seconds))
+
+    def _over(self, store: BlockStore, outcome: StageOutcome) -> BlockStore:
         self.outcomes.append(outcome)
         self.listener.note(_told(outcome))
         return store
-
-
-def _complete(
-    store: BlockStore, facts: Mapping[str, Any], measured: Measured, block_seconds: float
-) -> None:
-    """Enter facts and measures; the peaks are those of all runs that had a part in the stage."""
-    before = store.manifest
-    store.complete(
-        facts,
-        seconds=before.seconds + max(0.0, measured.seconds - block_seconds),
-        peak_memory_bytes=max(before.peak_memory_bytes, measured.peak_memory_bytes),
-        peak_own_memory_bytes=max(before.peak_own_memory_bytes, measured.peak_own_memory_bytes),
-    )
 
 
 def _told(outcome: StageOutcome) -> str:

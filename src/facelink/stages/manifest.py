@@ -118,11 +118,8 @@ class Manifest:
     @classmethod
     def begin(cls, origin: Origin, n_rows: int) -> Self:
         """State of a stage of which nothing is finished."""
-        versions = {"python": platform.python_version(), "facelink": __version__}
-        versions |= {package: version(package) for package in _PACKAGES}
-        return cls(
-            origin.stage, origin.hash, dict(origin.settings), dict(origin.inputs), versions, n_rows
-        )
+        settings, inputs = dict(origin.settings), dict(origin.inputs)
+        return cls(origin.stage, origin.hash, settings, inputs, _versions(), n_rows)
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -170,6 +167,10 @@ class Manifest:
         now = {**origin.settings, **origin.inputs}
         return sorted(name for name in before | now if before.get(name) != now.get(name))
 
+    def other_versions(self) -> list[str]:
+        """Names of the packages whose versions have changed since the stage began."""
+        return [name for name, now in _versions().items() if self.versions.get(name) != now]
+
     @property
     def n_done(self) -> int:
         """Rows that are finished."""
@@ -187,3 +188,11 @@ class Manifest:
             missing += blocks_between(at, block.start, block_rows)
             at = block.stop
         return missing + blocks_between(at, self.n_rows, block_rows)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "facelink": __version__,
+        **{package: version(package) for package in _PACKAGES},
+    }

@@ -6,6 +6,7 @@ whenever others need them, so that they cost time at most. The figures below wer
 people have about as many faces as neighbours are searched.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,19 +79,24 @@ def choose_block_rows(task: Task) -> int:
         If a stage does not fit into the memory that the run may take; the
         message names it and the least memory.
     """
-    budget = task.settings.memory_bytes
+    budget = task.settings.memory_bytes or machine_memory_bytes()
     asked = task.settings.block_rows
     choices = BLOCK_ROWS if asked is None else (asked,)
     for block_rows in choices:
         largest = max(needs(task, block_rows), key=lambda one: one.memory_bytes)
-        if budget is None or largest.memory_bytes <= budget:
+        if largest.memory_bytes <= budget:
             return block_rows
-    at_least = -(-largest.memory_bytes // (100 * _MiB)) * 100
+    allowed = task.settings.memory or f"{budget / 2**30:.1f}G, all there is"
     raise InputError(
-        f"memory={task.settings.memory}: the stage {largest.stage!r} of {task.n_faces:,} faces "
-        f"needs about {at_least:,} MiB ({at_least / 1024:.1f}G) even with blocks of {block_rows:,} "
-        "rows; allow that much, or use fewer neighbours (--k-at-hop)."
+        f"memory={allowed}: the stage {largest.stage!r} of {task.n_faces:,} faces needs about "
+        f"{-(-largest.memory_bytes // _MiB):,}M even with blocks of {block_rows:,} rows; allow "
+        "that much, or use fewer neighbours (--k-at-hop)."
     )
+
+
+def machine_memory_bytes() -> int:
+    """Memory of this machine."""
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def check_disk(task: Task, work: Path) -> None:

@@ -92,6 +92,7 @@ def run(
     OutputError
         If the folder is in use or cannot be written. What is finished stays.
     """
+    work = work.absolute()
     with work_folder(work, restart=restart):
         task = Task.load(settings, work)
         course = Course(
@@ -155,7 +156,7 @@ def _likelihoods(course: Course, task: Task) -> None:
     judge = JudgePivots(
         task.features,
         course.work / "neighbors",
-        settings.model,
+        task.model_source,
         settings.device,
         settings.precision,
         task.subgraphs,

@@ -14,7 +14,7 @@ from facelink.labels import check_labels, check_labels_path, load_labels
 from facelink.linking import subgraph_settings
 from facelink.models.device import choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
-from facelink.models.loading import LinkModel, load_link_model
+from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.prepared import check_request
 from facelink.pairs import load_pairs
 from facelink.stages.content import FileContent, hash_of, hash_of_array
@@ -82,7 +82,7 @@ class Task:
         model = load_link_model(settings.model, device)
         runs_in_bfloat16(settings.precision, device)
         content, facts = _inspected(settings, work)
-        source = FeaturesFile(settings.features, settings.dim)
+        source = _source(settings)
         n, dim = facts["n_faces"], facts["n_dimensions"]
         if isinstance(model, LinkGCN):
             model.check_features(np.empty((0, dim), dtype=np.float32))
@@ -93,7 +93,7 @@ class Task:
         return cls(
             settings,
             content,
-            source if facts["used_as_they_are"] else FeaturesFile(work / "features/features.npy"),
+            source if facts["used_as_they_are"] else FeaturesFile(_normalized_path(work)),
             (n, dim),
             model,
             subgraphs,
@@ -110,7 +110,13 @@ class Task:
     @property
     def source(self) -> FeaturesFile:
         """The features as they were given."""
-        return FeaturesFile(self.settings.features, self.settings.dim)
+        return _source(self.settings)
+
+    @property
+    def model_source(self) -> str:
+        """The model's name, or its folder as an absolute path."""
+        name = self.settings.model
+        return name if name in (CONTEXT, COSINE) else str(Path(name).absolute())
 
     @property
     def uses_features_as_they_are(self) -> bool:
@@ -227,23 +233,30 @@ def _features_origin(settings: RunSettings, content: FileContent) -> Origin:
     return Origin("features", {"dim": settings.dim}, {"features": content.hash})
 
 
+def _source(settings: RunSettings) -> FeaturesFile:
+    return FeaturesFile(settings.features.absolute(), settings.dim)
+
+
+def _normalized_path(work: Path) -> Path:
+    return work.absolute() / "features" / "features.npy"
+
+
 def _inspected(settings: RunSettings, work: Path) -> tuple[FileContent, Mapping[str, Any]]:
     """Content and facts of the features: as the run knows them, or from the file."""
     manifest = Manifest.read(work / "features")
-    if manifest is None or not manifest.is_complete:
-        content = FileContent.of(settings.features)
-        return content, _facts_of(FeaturesFile(settings.features, settings.dim))
-    before = FileContent(**manifest.facts["content"])
+    known = None if manifest is None else manifest.facts.get("content")
+    before = None if known is None else FileContent(**known)
     content = FileContent.of(settings.features, before)
-    if before.hash != content.hash:
+    if before is not None and before.hash != content.hash:
         raise InputError(
             f"features {settings.features} are not those that the run in {work} began with: their "
             "content has changed. Give the earlier file, another --work folder, or --restart to "
             "begin anew."
         )
-    if manifest.origin != _features_origin(settings, content).hash:
-        return content, _facts_of(FeaturesFile(settings.features, settings.dim))
-    return content, manifest.facts
+    same = manifest is not None and manifest.origin == _features_origin(settings, content).hash
+    if manifest is not None and manifest.is_complete and same:
+        return content, manifest.facts
+    return content, _facts_of(_source(settings))
 
 
 def _facts_of(source: FeaturesFile) -> dict[str, Any]:
