@@ -83,7 +83,7 @@ class CellSearch:
         if enough <= n_first:
             return cls(index, k, enough, -np.inf)
         first = cls(index, k, n_first, -np.inf)
-        least = first._least_found(features, sample.instances)
+        least = first._least_nearby(features, sample.instances)
         nearer = least[:, None] - np.take_along_axis(nearness, cells, 1) * index.cohesion[cells]
         reach_needed = np.where(places <= n_first, -np.inf, nearer / index.scatter()[cells])
         reach = float(np.sort(reach_needed, axis=None)[n_needed - 1])
@@ -123,11 +123,7 @@ class CellSearch:
         candidates: NDArray[np.int32],
     ) -> None:
         """Fill the candidates of some instances, on one thread."""
-        best = BestMembers(features, instances, candidates)
-        nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
-        choose_nearest(features, self.index.centers, instances, nearest)
-        rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
-        best.look_into(self.index, by_cell(rows, nearest.reshape(-1), self.index.n_cells))
+        best, nearest = self._look_nearby(features, instances, candidates)
         if self.reach > -np.inf:
             least = best.least_similarity(self.n_neighbors)
             rows, cells = promising_cells(
@@ -135,13 +131,29 @@ class CellSearch:
             )
             best.look_into(self.index, by_cell(rows, cells, self.index.n_cells))
 
-    def _least_found(
+    def _look_nearby(
+        self,
+        features: NDArray[np.float32],
+        instances: NDArray[np.int64],
+        candidates: NDArray[np.int32],
+    ) -> tuple[BestMembers, NDArray[np.int32]]:
+        """Look into everyone's nearest cells, and return these too: (S, n_first)."""
+        best = BestMembers(features, instances, candidates)
+        nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
+        choose_nearest(features, self.index.centers, instances, nearest)
+        rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
+        best.look_into(self.index, by_cell(rows, nearest.reshape(-1), self.index.n_cells))
+        return best, nearest
+
+    def _least_nearby(
         self, features: NDArray[np.float32], instances: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Cosine of each instance's k-th nearest of what it finds, (S,)."""
+        """Cosine of each instance's k-th nearest of those in its nearest cells, (S,)."""
         n_candidates = min(len(features), self.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        candidates = self.search(features, instances, n_candidates)
-        return BestMembers(features, instances, candidates).least_similarity(self.n_neighbors)
+        candidates = np.full((len(instances), n_candidates), -1, dtype=np.int32)
+        with threadpool_limits(1, "blas"):
+            best, _ = self._look_nearby(features, instances, candidates)
+        return best.least_similarity(self.n_neighbors)
 
 
 def _places(nearness: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.int64]:

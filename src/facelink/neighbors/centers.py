@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from facelink.neighbors.blocks import run_in_blocks
-from facelink.neighbors.exact import ROUNDING, cosine
+from facelink.neighbors.exact import ROUNDING, STRIDE, cosine, maximum
 
 _TRAINING_ROUNDS = 10
 
@@ -103,23 +103,51 @@ def _choose(
     products: NDArray[np.float32],
     chosen: NDArray[np.int32],
 ) -> None:
-    n_rows, n_centers = products.shape
     n_wanted = chosen.shape[1]
-    for row in range(n_rows):
-        values = products[row]
-        if n_wanted == 1:
-            last = values.max()
-        else:
-            last = np.partition(values, n_centers - n_wanted)[n_centers - n_wanted]
-        near = np.flatnonzero(values >= last - ROUNDING)
+    for row in range(len(rows)):
+        near = _at_least(products[row], _nth_greatest(products[row], n_wanted) - ROUNDING)
         if len(near) > n_wanted:
             farness = np.empty(len(near), dtype=np.float32)
             for place in range(len(near)):
                 farness[place] = -cosine(rows[row], centers[near[place]])
             order = np.argsort(farness, kind="mergesort")
             near = np.sort(near[order[:n_wanted]])
-        for place in range(n_wanted):
-            chosen[row, place] = near[place]
+        chosen[row] = near
+
+
+@njit(nogil=True, cache=True)
+def _nth_greatest(values: NDArray[np.float32], n: int) -> np.float32:
+    """Return the n-th greatest value; n is small."""
+    greatest = np.full(n, -np.inf, dtype=np.float32)  # in descending order
+    for start in range(0, len(values), STRIDE):
+        some = values[start : start + STRIDE]
+        if maximum(some) <= greatest[-1]:
+            continue
+        for value in some:
+            if value > greatest[-1]:
+                place = n - 1
+                while place > 0 and greatest[place - 1] < value:
+                    greatest[place] = greatest[place - 1]
+                    place -= 1
+                greatest[place] = value
+    nth: np.float32 = greatest[-1]
+    return nth
+
+
+@njit(nogil=True, cache=True)
+def _at_least(values: NDArray[np.float32], least: np.float32) -> NDArray[np.int32]:
+    """Places of the values that are not below some value."""
+    places = np.empty(len(values), dtype=np.int32)
+    n_found = 0
+    for start in range(0, len(values), STRIDE):
+        some = values[start : start + STRIDE]
+        if maximum(some) < least:
+            continue
+        for place in range(len(some)):
+            if some[place] >= least:
+                places[n_found] = start + place
+                n_found += 1
+    return places[:n_found]
 
 
 @njit(nogil=True, cache=True)

@@ -17,6 +17,9 @@ N_SPARE_CANDIDATES = 8
 ROUNDING = np.float32(1e-5)
 """More than float32 products of unit vectors differ by the order of their terms."""
 
+STRIDE = 32
+"""Similarities that are passed over at once if none is great enough."""
+
 _QUERY_BLOCK = 65_536
 _TIE_BLOCK = 64
 _RECALL_SAMPLE = 1_000
@@ -101,6 +104,15 @@ def cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float3
     for column in range(first.shape[0]):
         total += first[column] * second[column]
     return min(np.float32(1.0), max(np.float32(-1.0), total))
+
+
+@njit(fastmath=True, cache=True)
+def maximum(values: NDArray[np.float32]) -> np.float32:
+    """Return the greatest of some values, none of them NaN; compiled to vector instructions."""
+    greatest: np.float32 = values[0]
+    for place in range(1, len(values)):
+        greatest = max(greatest, values[place])
+    return greatest
 
 
 @njit(parallel=True, nogil=True, cache=True)

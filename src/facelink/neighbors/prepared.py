@@ -164,13 +164,12 @@ class PreparedSearch:
                 f"{where}: prepared for {metadata.get('n_instances')} instances, but there are "
                 f"{len(features)}; prepare it again."
             )
-        settings = {name: metadata[name] for name in ("n_neighbors", "method", "recall")}
-        if not arrays:
-            return cls(features, **settings)
-        index = CellIndex(*(arrays[name] for name in _INDEX_ARRAYS))
-        reach = -np.inf if metadata["reach"] is None else metadata["reach"]
-        cells = CellSearch(index, metadata["n_neighbors"], metadata["n_first"], reach)
-        return cls(features, **settings, cells=cells)
+        method, k, recall = (metadata.get(name) for name in ("method", "n_neighbors", "recall"))
+        if method not in ("exact", "ivf") or not isinstance(k, int) or not 1 <= k < len(features):
+            raise InputError(f"{where}: method {method!r} for k={k}; prepare it again.")
+        if method == "exact":
+            return cls(features, k, method)
+        return cls(features, k, method, recall, _stored_cells(arrays, metadata, features, where))
 
     def _propose(self) -> Propose:
         cells, walk, features = self.cells, self.walk, self.features
@@ -180,6 +179,41 @@ class PreparedSearch:
 
 
 _INDEX_ARRAYS = ("centers", "members", "starts", "cohesion")
+
+
+def _stored_cells(
+    arrays: dict[str, NDArray[Any]],
+    metadata: dict[str, Any],
+    features: NDArray[np.float32],
+    where: str,
+) -> CellSearch:
+    """Check what compiled loops rely on: shapes, types, and ids within the features."""
+    n, dim = features.shape
+    n_cells = len(arrays.get("centers", ()))
+    expected = {
+        "centers": ((n_cells, dim), np.dtype(np.float32)),
+        "members": ((n,), np.dtype(np.int32)),
+        "starts": ((n_cells + 1,), np.dtype(np.int64)),
+        "cohesion": ((n_cells,), np.dtype(np.float32)),
+    }
+    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    n_first, reach = metadata.get("n_first"), metadata.get("reach")
+    if (
+        found != expected
+        or not isinstance(n_first, int)
+        or not 1 <= n_first <= n_cells
+        or not isinstance(reach, float | None)
+    ):
+        raise InputError(f"{where}: its cells do not suit features {features.shape}; prepare anew.")
+    index = CellIndex(*(arrays[name] for name in _INDEX_ARRAYS))
+    is_partition = index.starts[0] == 0 and index.starts[-1] == n
+    if (
+        not is_partition
+        or (np.diff(index.starts) < 0).any()
+        or (np.bincount(index.members.clip(0), minlength=n)[:n] != 1).any()
+    ):
+        raise InputError(f"{where}: its cells do not hold each instance once; prepare it again.")
+    return CellSearch(index, metadata["n_neighbors"], n_first, -np.inf if reach is None else reach)
 
 
 def check_request(n_instances: int, n_neighbors: int, method: str) -> None:

@@ -20,9 +20,9 @@ def find_neighbors(
 ) -> NeighborGraph:
     """Find the k nearest neighbours of every instance by cosine similarity.
 
-    Candidates come from faiss; their similarities are recomputed by one
-    product whose rounding does not depend on the order of the pair, so that
-    exact duplicates tie exactly and ties are broken by id.
+    The similarities of all candidates are recomputed by one product whose
+    rounding does not depend on the order of the pair, so that exact duplicates
+    tie exactly and ties are broken by id.
 
     Parameters
     ----------
@@ -31,16 +31,17 @@ def find_neighbors(
     n_neighbors
         k, from 1 to N − 1.
     method
-        ``"exact"`` compares all pairs; ``"ivf"`` searches the nearest of about
-        4 √N cells; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up
-        to `AUTO_EXACT_LIMIT` instances and IVF above.
+        ``"exact"`` compares all pairs; ``"ivf"`` looks into the nearest of
+        about 4 √N cells, and then where a member may enter the list found so
+        far; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up to
+        `AUTO_EXACT_LIMIT` instances and IVF above.
     recall_target
-        IVF searches as many cells as this share of the sample's neighbours
+        IVF looks into as many cells as this share of the sample's neighbours
         lies in; in (0, 1].
     seed
-        Seeds the sample that measures the recall of approximate methods. A
-        repeated call gives the same graph; ``"hnsw"`` only on one thread, as
-        several link the navigable graph in the order they get to it.
+        Seeds the sample that measures the recall of approximate methods, and
+        the cells. A repeated call gives the same graph; ``"hnsw"`` only on one
+        thread, as several link the navigable graph in the order they get to it.
 
     Returns
     -------

@@ -9,11 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex
-from facelink.neighbors.exact import cosine
+from facelink.neighbors.exact import ROUNDING, STRIDE, cosine, maximum
 from facelink.neighbors.visits import Visits
 
 _VISITORS_AT_ONCE = 4_096
-_STRIDE = 32  # similarities that are passed over at once if none is great enough
 
 
 class BestMembers:
@@ -61,7 +60,7 @@ class BestMembers:
     def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
         """Cosine of each row's n-th nearest other instance so far, (S,); −inf without so many."""
         nth: NDArray[np.float32] = _nth_similarity(
-            self._features, self._instances, self._candidates, n_neighbors
+            self._features, self._instances, self._values, self._candidates, n_neighbors
         )
         return nth
 
@@ -83,18 +82,26 @@ def _gather(
 def _nth_similarity(
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
+    values: NDArray[np.float32],
     candidates: NDArray[np.int32],
     n_neighbors: int,
 ) -> NDArray[np.float32]:
+    """Choose by products of blocks, and take those about the n-th again one by one."""
     n_rows, n_candidates = candidates.shape
     nth = np.empty(n_rows, dtype=np.float32)
     for row in range(n_rows):
-        values = np.full(n_candidates, -np.inf, dtype=np.float32)
-        for column in range(n_candidates):
-            candidate = candidates[row, column]
-            if candidate >= 0 and candidate != instances[row]:
-                values[column] = cosine(features[instances[row]], features[candidate])
-        nth[row] = np.partition(values, n_candidates - n_neighbors)[n_candidates - n_neighbors]
+        others = np.where(candidates[row] == instances[row], np.float32(-np.inf), values[row])
+        last = np.partition(others, n_candidates - n_neighbors)[n_candidates - n_neighbors]
+        if last == -np.inf:
+            nth[row] = last
+            continue
+        about = np.flatnonzero(np.abs(others - last) <= ROUNDING)
+        exact = np.empty(len(about), dtype=np.float32)
+        for place in range(len(about)):
+            other = candidates[row, about[place]]
+            exact[place] = cosine(features[instances[row]], features[other])
+        n_nearer = np.sum(others > last + ROUNDING)
+        nth[row] = np.sort(exact)[len(about) - (n_neighbors - n_nearer)]
     return nth
 
 
@@ -113,21 +120,13 @@ def _keep_best(
     n_members = len(members)
     for visit in range(len(rows)):
         values, ids = best[rows[visit]], candidates[rows[visit]]
-        for start in range(0, n_members, _STRIDE):
-            some = products[visit, start : min(start + _STRIDE, n_members)]
-            if _greatest(some) <= values[0]:
+        for start in range(0, n_members, STRIDE):
+            some = products[visit, start : min(start + STRIDE, n_members)]
+            if maximum(some) <= values[0]:
                 continue
             for column in range(len(some)):
                 if some[column] > values[0]:
                     _replace_least(values, ids, some[column], members[start + column])
-
-
-@njit(fastmath=True, cache=True)
-def _greatest(values: NDArray[np.float32]) -> np.float32:
-    greatest: np.float32 = values[0]
-    for place in range(1, len(values)):
-        greatest = max(greatest, values[place])
-    return greatest
 
 
 @njit(cache=True)
