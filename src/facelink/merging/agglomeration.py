@@ -13,8 +13,9 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 from numpy.typing import NDArray
 
+from facelink.merging.entries import read_entry
 from facelink.merging.evidence import mean_evidence
-from facelink.merging.groups import Groups, compact, join_from_start, join_pairs, read_entry
+from facelink.merging.groups import Groups, compact, join_from_start, join_pairs
 
 NO_ANCHOR = -1
 """An instance that no group was named for."""
@@ -223,9 +224,7 @@ def _tell_share(
                 neighbor, total, n_links, slot = read_entry(slots, slot)
                 if neighbor & mask != share or standings[neighbor].round == n_round:
                     continue
-                evidence = mean_evidence(
-                    total, n_links, sizes[group], sizes[neighbor], n_neighbors
-                )
+                evidence = mean_evidence(total, n_links, sizes[group], sizes[neighbor], n_neighbors)
                 if _have_two_anchors(anchors[group], anchors[neighbor]):
                     evidence = -np.inf
                 most = standings[neighbor].evidence

@@ -1,9 +1,4 @@
-"""Groups that merge: who belongs to whom, and the links of each to the others, kept in place.
-
-The entries are what takes memory: two for each link. An entry of one link is one slot of
-eight bytes, the other group and the log-odds; one of several links is two slots. Where links
-combine they leave the slots that their entry needs, so that nothing is ever moved.
-"""
+"""Groups that merge: who belongs to whom, and the links of each to the others, kept in place."""
 
 from typing import NamedTuple
 
@@ -13,13 +8,19 @@ from numpy.typing import NDArray
 
 from facelink.blocks import blocks
 from facelink.merging.components import find_root
+from facelink.merging.entries import (
+    fill_links,
+    fill_others,
+    n_slots_of,
+    read_entry,
+    row_starts,
+    write_entry,
+)
 from facelink.merging.evidence import added, log_odds_units
 
 _STANDING = np.dtype([("evidence", np.float64), ("partner", np.int32), ("round", np.int32)])
 """A group's best partner, −1 if none is good enough, the evidence for it, and the last round in
 which the group merged or looked around again: in one line of the processor's cache."""
-
-_LOW_HALF = 0xFFFFFFFF
 
 
 def _standings(n_instances: int, least_evidence: float) -> NDArray[np.void]:
@@ -35,12 +36,10 @@ class Groups(NamedTuple):
 
     An entry stands for the links of two groups. A group's entries lie in the
     rows of its members, chained by `next_row`: row i from ``starts[i]`` to
-    ``ends[i]``, with room up to ``starts[i + 1]``. The name of this class is
+    ``ends[i]``, with room up to ``starts[i + 1]``; `entries` says what a slot
+    holds. The name of this class is
     part of compiled functions that are kept on disk, so a new name leaves those
     of earlier versions unreadable.
-
-    Slots are int32 (S, 2): (partner, log-odds) of one link; or (−1 − partner,
-    links) and then the low and the high half of the 64-bit sum of log-odds.
     """
 
     parents: NDArray[np.int32]
@@ -80,12 +79,12 @@ class Groups(NamedTuple):
         """
         n_instances = len(reach)
         alone = np.arange(n_instances, dtype=np.int32)
-        starts = _row_starts(links[0], others[0], reach)
+        starts = row_starts(links[0], others[0], reach)
         ends = starts[:-1].copy()
         slots = np.empty((starts[-1], 2), dtype=np.int32)
         for block in blocks(len(links[0])):
-            _fill_links(links[0][block], log_odds_units(links[1][block]), reach, ends, slots)
-        _fill_others(*others, reach, ends, slots)
+            fill_links(links[0][block], log_odds_units(links[1][block]), reach, ends, slots)
+        fill_others(*others, reach, ends, slots)
         return cls(
             alone.copy(),
             np.ones(n_instances, dtype=np.int32),
@@ -99,91 +98,6 @@ class Groups(NamedTuple):
             int(n_neighbors),
             float(least_evidence),
         )
-
-
-@njit(nogil=True, cache=True)
-def _row_starts(
-    pairs: NDArray[np.int32], others: NDArray[np.int32], reach: NDArray[np.integer]
-) -> NDArray[np.int64]:
-    """Starts of the rows: a slot for each link, two for each other pair, and one to spare.
-
-    An entry of two slots may leave the last slot of a row empty.
-    """
-    n_instances = len(reach)
-    starts = np.ones(n_instances + 1, dtype=np.int64)
-    starts[0] = 0
-    for pair in range(len(pairs)):
-        first, second = pairs[pair, 0], pairs[pair, 1]
-        if reach[first] == reach[second]:
-            starts[first + 1] += 1
-            starts[second + 1] += 1
-    for pair in range(len(others)):
-        first, second = others[pair, 0], others[pair, 1]
-        if reach[first] == reach[second]:
-            starts[first + 1] += 2
-            starts[second + 1] += 2
-    for instance in range(n_instances):
-        starts[instance + 1] += starts[instance]
-    return starts
-
-
-@njit(nogil=True, cache=True)
-def _fill_links(
-    pairs: NDArray[np.int32],
-    log_odds: NDArray[np.int32],
-    reach: NDArray[np.integer],
-    ends: NDArray[np.int64],
-    slots: NDArray[np.int32],
-) -> None:
-    for pair in range(len(pairs)):
-        first, second = pairs[pair, 0], pairs[pair, 1]
-        if reach[first] == reach[second]:
-            ends[first] = write_entry(slots, ends[first], second, log_odds[pair], 1)
-            ends[second] = write_entry(slots, ends[second], first, log_odds[pair], 1)
-
-
-@njit(nogil=True, cache=True)
-def _fill_others(
-    pairs: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    reach: NDArray[np.integer],
-    ends: NDArray[np.int64],
-    slots: NDArray[np.int32],
-) -> None:
-    for pair in range(len(pairs)):
-        first, second = pairs[pair, 0], pairs[pair, 1]
-        if reach[first] == reach[second]:
-            ends[first] = write_entry(slots, ends[first], second, totals[pair], 0)
-            ends[second] = write_entry(slots, ends[second], first, totals[pair], 0)
-
-
-@njit(nogil=True, cache=True)
-def n_slots_of(total: int, n_links: int) -> int:
-    """Slots of an entry; one link that something blocks or burdens takes two as well."""
-    return 1 if n_links == 1 and -_LOW_HALF < 2 * total < _LOW_HALF else 2
-
-
-@njit(nogil=True, cache=True)
-def write_entry(
-    slots: NDArray[np.int32], slot: int, partner: int, total: int, n_links: int
-) -> int:
-    """Write an entry; returns the slot after it."""
-    if n_slots_of(total, n_links) == 1:
-        slots[slot, 0], slots[slot, 1] = partner, total
-        return slot + 1
-    slots[slot, 0], slots[slot, 1] = -1 - partner, n_links
-    slots[slot + 1, 0], slots[slot + 1, 1] = np.int32(total & _LOW_HALF), total >> 32
-    return slot + 2
-
-
-@njit(nogil=True, cache=True)
-def read_entry(slots: NDArray[np.int32], slot: int) -> tuple[int, int, int, int]:
-    """Partner, sum of log-odds and number of links of an entry, and the slot after it."""
-    partner, value = np.int64(slots[slot, 0]), np.int64(slots[slot, 1])
-    if partner >= 0:
-        return partner, value, 1, slot + 1
-    low, high = np.int64(slots[slot + 1, 0]) & _LOW_HALF, np.int64(slots[slot + 1, 1])
-    return -1 - partner, (high << 32) | low, value, slot + 2
 
 
 @njit(cache=True)

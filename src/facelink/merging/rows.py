@@ -40,7 +40,8 @@ def place_type(length: int) -> type[np.uint32 | np.int64]:
 @njit(nogil=True, cache=True)
 def other_end(pairs: NDArray[np.int32], pair: int, instance: int) -> int:
     """Whom a pair joins the instance with."""
-    return pairs[pair, 1] if pairs[pair, 0] == instance else pairs[pair, 0]
+    end: int = pairs[pair, 1] if pairs[pair, 0] == instance else pairs[pair, 0]
+    return end
 
 
 @njit(nogil=True, cache=True)
