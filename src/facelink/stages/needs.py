@@ -31,7 +31,7 @@ _MiB = 1 << 20
 _PROGRAM = 300 * _MiB
 """What the process has before it does anything: torch, numba and faiss."""
 
-_MERGE_BYTES_PER_LINK = {"likelihood": 80, "bfs": 40, "threshold": 40}
+_MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
 _LINK_BYTES = 13  # int32 (2,), float32, bool
 
 

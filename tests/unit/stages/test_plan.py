@@ -16,7 +16,8 @@ from tests.helpers import clustered_features
 STAGES = ["features", "neighbors", "likelihoods", "links", "labels"]
 
 MEASURED = {
-    50_000: {"features": 268, "neighbors": 327, "likelihoods": 506, "links": 365, "labels": 533},
+    50_000: {"features": 268, "neighbors": 327, "likelihoods": 506, "links": 365, "labels": 465},
+    150_000: {"features": 268, "neighbors": 361, "likelihoods": 547, "links": 463, "labels": 479},
 }
 """Peak memory without mapped files, MiB: made-up faces (`benchmarks.large`), 256-d, k = 80, IVF,
 blocks of 16,384 rows, one thread."""
@@ -51,7 +52,7 @@ class TestNeeds:
         task = task_of(replace(settings, neighbor_method="ivf"), tmp_path, (n_faces, 256))
         for one in needs(task, 16_384):
             share = one.memory_bytes / 2**20 / MEASURED[n_faces][one.stage]
-            assert 0.8 < share < 1.6, one.stage
+            assert 0.75 < share < 1.5, one.stage
 
     def test_disk_is_what_is_written(self, settings, done):
         planned = needs(task_of(settings, done), 4_096)
