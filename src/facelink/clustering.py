@@ -1,7 +1,6 @@
 """The whole path from features to people: `LinkageClustering.fit` names its stages in order."""
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,19 +12,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from facelink.errors import InputError
 from facelink.features import normalize_features
+from facelink.grouping import MergeSettings, cluster_confidence, merge_judged
 from facelink.growing import JudgedNeighbors, grow_judged
 from facelink.link_prediction import (
     CombineDirections,
     Progress,
     combine_directions,
 )
-from facelink.linking import default_threshold, judge_links, subgraph_settings
+from facelink.linking import judge_links, subgraph_settings
 from facelink.links import Links
-from facelink.merging.confidence import NOT_CLUSTERED, membership_confidence
-from facelink.merging.constraints import Constraints
+from facelink.merging.confidence import NOT_CLUSTERED
 from facelink.merging.likelihood import LikelihoodMergeResult
 from facelink.merging.membership import Membership, judge_membership
-from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, merge_links
+from facelink.merging.merge import AnyMergeResult, MergeChoice
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
@@ -204,8 +203,7 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             model, features, graph, settings,
             combine=self.combine, precision=self.precision, progress=progress,
         )  # fmt: skip
-        method = self._merge_method(model)
-        merged = self._merged(links, model, method, self.must_link, self.cannot_link)
+        merged = merge_judged(links, model, self._merging(), self.must_link, self.cannot_link)
         self._judged: JudgedNeighbors | None = None
         self.features_ = features
         self.neighbor_graph_ = graph
@@ -319,14 +317,9 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(model, LinkGCN):
             model.check_features(features)
         runs_in_bfloat16(self.precision, choose_device(self.device))
-        Constraints.checked(len(features), self.must_link, self.cannot_link)
         nobody = NeighborGraph(np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
-        links = combine_directions(nobody, nobody.similarities, self.combine)
-        method = self._merge_method(model)
-        if method == "likelihood":  # its constraints name instances; the other settings are bfs's
-            self._merged(links, model, "bfs")
-        else:
-            self._merged(links, model, method, self.must_link, self.cannot_link)
+        combine_directions(nobody, nobody.similarities, self.combine)
+        self._merging().check(model, len(features), self.must_link, self.cannot_link)
 
     def _neighbors(
         self,
@@ -345,40 +338,8 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         return given
 
-    def _merge_method(self, model: LinkModel | None) -> MergeMethod:
-        if self.merge != "auto":
-            return self.merge
-        is_calibrated = isinstance(model, ContextGCN)
-        return "likelihood" if is_calibrated and self.threshold is None else "bfs"
-
-    def _merged(
-        self,
-        links: Links,
-        model: LinkModel | None,
-        method: MergeMethod,
-        must_link: ArrayLike | None = None,
-        cannot_link: ArrayLike | None = None,
-    ) -> AnyMergeResult:
-        threshold = default_threshold(model) if self.threshold is None else self.threshold
-        if method == "likelihood" and isinstance(model, LinkGCN):
-            honest = model.config.calibration.apply(links.likelihoods)
-            links = replace(links, likelihoods=honest)
-        return merge_links(
-            links,
-            method,
-            initial_threshold=threshold,
-            threshold_step=self.threshold_step,
-            max_cluster_size=self.max_cluster_size,
-            must_link=must_link,
-            cannot_link=cannot_link,
-        )
-
-
-def cluster_confidence(links: Links, merged: AnyMergeResult) -> NDArray[np.float32]:
-    """Confidence of each face in its cluster, in [0, 1]; see `LinkageClustering`."""
-    if isinstance(merged, LikelihoodMergeResult):
-        return merged.membership.confidence
-    return membership_confidence(links, merged.labels)
+    def _merging(self) -> MergeSettings:
+        return MergeSettings(self.merge, self.threshold, self.threshold_step, self.max_cluster_size)
 
 
 def _membership(links: Links, merged: AnyMergeResult) -> Membership:

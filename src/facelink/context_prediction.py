@@ -26,7 +26,6 @@ _NODES_PER_BATCH = 32_768
 """Nodes judged at a time: about 6 MB of features and 8 MB for each layer of width 64."""
 
 
-@torch.inference_mode()
 def predict_context_likelihoods(
     model: ContextGCN,
     features: NDArray[np.float32],
@@ -68,37 +67,82 @@ def predict_context_likelihoods(
         If k is below 1, features and graph are of different collections, or
         a pivot is not one of their instances.
     """
-    if k < 1:
-        raise InputError(f"k={k}; judge at least 1 neighbour of each instance.")
-    if len(features) != graph.n_instances:
-        raise InputError(
-            f"{len(features)} features but a neighbour graph of {graph.n_instances} instances; "
-            "the graph belongs to other features."
+    everyone = np.arange(graph.n_instances) if pivots is None else pivots
+    return ContextJudge(model, features, graph, k).likelihoods(everyone, progress)
+
+
+def pivots_per_batch(k: int) -> int:
+    """Pivots that are judged at a time, where k neighbours of each are.
+
+    Parts of a collection that are whole numbers of batches are judged exactly
+    as they are within all of it.
+    """
+    return max(1, _NODES_PER_BATCH // max(1, k))
+
+
+class ContextJudge:
+    """Judges pivots of one collection; what concerns all of it is computed once.
+
+    Parameters
+    ----------
+    model, features, graph, k
+        As for `predict_context_likelihoods`.
+
+    Raises
+    ------
+    InputError
+        As from `predict_context_likelihoods`.
+    """
+
+    def __init__(
+        self, model: ContextGCN, features: NDArray[np.float32], graph: NeighborGraph, k: int
+    ) -> None:
+        if k < 1:
+            raise InputError(f"k={k}; judge at least 1 neighbour of each instance.")
+        if len(features) != graph.n_instances:
+            raise InputError(
+                f"{len(features)} features but a neighbour graph of {graph.n_instances} instances; "
+                "the graph belongs to other features."
+            )
+        self.model, self.graph, self.k = model, graph, min(k, graph.n_neighbors)
+        if graph.n_instances == 0 or self.k == 0:
+            return
+        self._context = ContextFeatures(graph, self.k, ImpostorStatistics.of(features))
+        self._builder = SubgraphBuilder(graph, model.config.subgraphs_at(self.k))
+        is_small = graph.n_instances <= LARGEST
+        self._scale = SimilarityScale.of(features) if is_small else None
+
+    @torch.inference_mode()
+    def likelihoods(
+        self, pivots: NDArray[np.integer], progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Judge pivots (P,): likelihoods of their neighbours, float32 (P, min(k, K))."""
+        judged = np.full((len(pivots), self.k), np.nan, dtype=np.float32)
+        if judged.size == 0:
+            return judged
+        step = pivots_per_batch(self.k)
+        for start in range(0, len(pivots), step):
+            block = np.asarray(pivots[start : start + step], dtype=np.int32)
+            self._judge(block, judged[start : start + len(block)])
+            if progress is not None:
+                progress(len(block))
+        if self._scale is None:
+            return judged
+        n = self.graph.n_instances
+        is_one_person = self._scale.is_one_person
+        share = 1.0 if is_one_person else float(np.interp(n, _SIZES, _SIMILARITY_SHARES))
+        similarities = self.graph.similarities[pivots, : self.k]
+        return _mixed(judged, self._scale.likelihoods(similarities), share)
+
+    def _judge(self, pivots: NDArray[np.int32], judged: NDArray[np.float32]) -> None:
+        """Fill the rows of one batch of pivots."""
+        batch, device = self._builder.build(pivots), self.model.device
+        is_present = np.arange(self.k) < batch.n_one_hop[:, None]
+        nodes = torch.from_numpy(self._context.of(pivots)[is_present]).to(device)
+        log_odds = self.model(
+            nodes, SparseAdjacency.from_edges(batch.indptr, batch.columns, device)
         )
-    n, k = graph.n_instances, min(k, graph.n_neighbors)
-    everyone = np.arange(n) if pivots is None else pivots
-    likelihoods = np.full((len(everyone), k), np.nan, dtype=np.float32)
-    if likelihoods.size == 0:
-        return likelihoods
-    context = ContextFeatures(graph, k, ImpostorStatistics.of(features))
-    builder = SubgraphBuilder(graph, model.config.subgraphs_at(k))
-    step = max(1, _NODES_PER_BATCH // k)
-    for start in range(0, len(everyone), step):
-        block = np.asarray(everyone[start : start + step], dtype=np.int32)
-        batch = builder.build(block)
-        is_present = np.arange(k) < batch.n_one_hop[:, None]
-        nodes = torch.from_numpy(context.of(block)[is_present]).to(model.device)
-        log_odds = model(
-            nodes, SparseAdjacency.from_edges(batch.indptr, batch.columns, model.device)
-        )
-        likelihoods[start : start + len(block)][is_present] = torch.sigmoid(log_odds).cpu().numpy()
-        if progress is not None:
-            progress(len(block))
-    if n > LARGEST:
-        return likelihoods
-    scale = SimilarityScale.of(features)
-    share = 1.0 if scale.is_one_person else float(np.interp(n, _SIZES, _SIMILARITY_SHARES))
-    return _mixed(likelihoods, scale.likelihoods(graph.similarities[everyone, :k]), share)
+        judged[is_present] = torch.sigmoid(log_odds).cpu().numpy()
 
 
 def _mixed(

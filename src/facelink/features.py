@@ -58,6 +58,30 @@ def load_features(
         pickled objects or no features, disagrees with `dim` or `n_instances`,
         or if `normalize_features` refuses its values.
     """
+    stored = open_features(path, dim=dim, n_instances=n_instances)
+    return normalize_features(stored, name=f"features {path}")
+
+
+def open_features(
+    path: Path | str, *, dim: int | None = None, n_instances: int | None = None
+) -> NDArray[Any]:
+    """Read face features from a file as they are stored there.
+
+    Parameters
+    ----------
+    path, dim, n_instances
+        As for `load_features`.
+
+    Returns
+    -------
+    float16, float32, float64 or integer (N, D)
+        Not normalised; a read-only memory map of ``.npy`` and ``.bin`` files.
+
+    Raises
+    ------
+    InputError
+        As from `load_features`, but for what its values are.
+    """
     suffix = known_suffix(path, (*_READERS, ".bin"), "features")
     path = existing_file(path, "features")
     for name, count in (("dim", dim), ("n_instances", n_instances)):
@@ -70,7 +94,7 @@ def load_features(
                 f"features {path}: {stored.shape[axis]} {what}, but {expected} expected; the file "
                 "is truncated or belongs to other data."
             )
-    return normalize_features(stored, name=f"features {path}")
+    return _as_matrix(stored, f"features {path}")
 
 
 def normalize_features(features: ArrayLike, *, name: str = "features") -> NDArray[np.float32]:
@@ -102,17 +126,35 @@ def normalize_features(features: ArrayLike, *, name: str = "features") -> NDArra
     array([[0.6, 0.8]], dtype=float32)
     """
     array = _as_matrix(features, name)
-    n_rows = max(1, _BLOCK_VALUES // array.shape[1])
-    blocks = [slice(start, start + n_rows) for start in range(0, len(array), n_rows)]
-    if (
-        array.dtype == np.float32
-        and array.flags.c_contiguous
-        and all(_has_unit_rows(array[block]) for block in blocks)
-    ):
-        return array
-    normalized = np.empty(array.shape, dtype=np.float32)
-    for block in blocks:
-        normalized[block] = _unit_rows(array[block], block.start, name)
+    if is_normalized(array):
+        unchanged: NDArray[np.float32] = array
+        return unchanged
+    return normalize_rows(array, 0, len(array), name=name)
+
+
+def is_normalized(features: NDArray[Any]) -> bool:
+    """Whether features (N, D) can be used as they are: C-contiguous float32, rows of norm 1."""
+    return (
+        features.dtype == np.float32
+        and features.flags.c_contiguous
+        and all(_has_unit_rows(features[rows]) for rows in _row_blocks(features, 0, len(features)))
+    )
+
+
+def normalize_rows(
+    features: NDArray[Any], start: int, stop: int, *, name: str = "features"
+) -> NDArray[np.float32]:
+    """Scale the rows from `start` up to `stop` of features (N, D) to norm 1; float32.
+
+    Raises
+    ------
+    InputError
+        If a value is NaN or infinite, or a row is all zeros.
+    """
+    normalized = np.empty((stop - start, features.shape[1]), dtype=np.float32)
+    for rows in _row_blocks(features, start, stop):
+        unit = _unit_rows(features[rows], rows.start, name)
+        normalized[rows.start - start : rows.stop - start] = unit
     return normalized
 
 
@@ -155,6 +197,11 @@ def _as_matrix(features: ArrayLike, name: str) -> NDArray[Any]:
     if 0 in array.shape:
         raise InputError(f"{name}: shape {array.shape}; at least one row and one column needed.")
     return array
+
+
+def _row_blocks(features: NDArray[Any], start: int, stop: int) -> list[slice]:
+    n_rows = max(1, _BLOCK_VALUES // features.shape[1])
+    return [slice(first, min(stop, first + n_rows)) for first in range(start, stop, n_rows)]
 
 
 def _has_unit_rows(block: NDArray[np.float32]) -> bool:

@@ -66,6 +66,16 @@ def judge_pivots(
         yield from _judge_on_device(model, features, builder, pivots, in_bfloat16)
 
 
+def pivots_per_batch(settings: SubgraphSettings, device: torch.device) -> int:
+    """Pivots that are judged at a time on a device.
+
+    Parts of a collection that are whole numbers of batches are judged exactly
+    as they are within all of it.
+    """
+    n_nodes = _NODES_PER_CPU_BATCH if device.type == "cpu" else _NODES_PER_DEVICE_BATCH
+    return max(1, n_nodes // settings.max_nodes)
+
+
 def pivot_batches(n_pivots: int, settings: SubgraphSettings, n_nodes: int) -> Iterator[slice]:
     """Consecutive slices of pivots whose subgraphs together hold at most `n_nodes` nodes.
 

@@ -155,9 +155,13 @@ def similarity_links(graph: NeighborGraph, k1: int) -> Links:
         If the graph is narrower than k1.
     """
     graph.require((k1,), 1)
-    similarities = graph.similarities[:, :k1]
+    return combine_directions(graph, similarity_likelihoods(graph.similarities[:, :k1]))
+
+
+def similarity_likelihoods(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Likelihoods (1 + cosine) / 2, float32; NaN where the neighbour is missing."""
     likelihoods = np.where(np.isneginf(similarities), np.nan, (1 + similarities) / 2)
-    return combine_directions(graph, likelihoods.astype(np.float32))
+    return likelihoods.astype(np.float32)
 
 
 def combine_directions(

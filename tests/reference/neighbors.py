@@ -29,3 +29,12 @@ def nearest_neighbors(features, k):
         ids.append([j for _, j in others])
         values.append([-negative for negative, _ in others])
     return np.array(ids), np.array(values)
+
+
+def promising_cells(nearness, cohesion, scatter, least, reach):
+    """Cells where a member `reach` scatters nearer than the average is as near as `least`."""
+    cells = []
+    for cell in range(len(nearness)):
+        if nearness[cell] * cohesion[cell] + reach * scatter[cell] >= least:
+            cells.append(cell)
+    return cells

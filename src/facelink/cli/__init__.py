@@ -17,6 +17,7 @@ from facelink.cli import (
     grouping,
     photos,
     review,
+    run,
     samples,
     training,
 )
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 for _command in (
     grouping.cluster,
+    run.run,
     photos.faces,
     training.train,
     context_training.train_context,

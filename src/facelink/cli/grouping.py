@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from facelink.cli import options
 from facelink.cli.output import note_facts, print_facts, progress_bar
-from facelink.clustering import LinkageClustering, cluster_confidence
+from facelink.clustering import LinkageClustering
 from facelink.features import load_features
 from facelink.files import check_writable
+from facelink.grouping import cluster_confidence
 from facelink.labels import check_labels_path, save_labels
 from facelink.link_prediction import Progress
 from facelink.linking import default_threshold, judge_links, subgraph_settings

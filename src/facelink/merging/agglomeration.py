@@ -13,6 +13,7 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, njit, prange
 from numpy.typing import NDArray
 
+from facelink.merging.entries import read_entry
 from facelink.merging.evidence import mean_evidence
 from facelink.merging.groups import Groups, compact, join_from_start, join_pairs
 
@@ -44,13 +45,12 @@ class Agglomeration:
 
 
 def agglomerate(
-    n_instances: int,
-    pairs: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int32],
+    reach: NDArray[np.integer],
+    links: tuple[NDArray[np.int32], NDArray[np.float32]],
     n_neighbors: int,
     *,
-    joined: NDArray[np.int32],
+    others: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
+    joined: NDArray[np.int32] | None = None,
     anchors: NDArray[np.int32] | None = None,
     least_evidence: float = 0.0,
 ) -> Agglomeration:
@@ -58,17 +58,17 @@ def agglomerate(
 
     Parameters
     ----------
-    n_instances : int
-        Number of instances N.
-    pairs : int32 (P, 2)
-        Different instances, in any order; a pair may come several times.
-    totals : int64 (P,)
-        Log-odds of the pair in units, or `BLOCKED`.
-    counts : int32 (P,)
-        Links that the pair stands for; 0 where it only blocks.
+    reach : integer (N,)
+        For each instance a number; pairs between two numbers are left out, as
+        if nobody had looked at them.
+    links : int32 (L, 2) and float32 (L,)
+        Pairs of different instances, in any order, and the likelihood of each
+        that they are one person. A pair may come several times.
     n_neighbors : int
         Neighbours k that each instance lists.
-    joined : int32 (J, 2)
+    others : int32 (E, 2) and int64 (E,), optional
+        Pairs with log-odds in units, or `BLOCKED`, that no link stands for.
+    joined : int32 (J, 2), optional
         Instances that are in one group from the start.
     anchors : int32 (N,), optional
         Groups that hold instances of two different anchors never merge; −1 is
@@ -79,13 +79,18 @@ def agglomerate(
     Returns
     -------
     Agglomeration
-        Memory 32 bytes per pair; time nearly linear in the pairs.
+        Memory 16 bytes per link within reach, beyond what is given; time
+        nearly linear in the links.
     """
+    n_instances = len(reach)
     if anchors is None:
         anchors = np.full(n_instances, NO_ANCHOR, dtype=np.int32)
-    groups = Groups.of(n_instances, pairs, totals, counts, n_neighbors, anchors, least_evidence)
-    join_from_start(groups, joined)
-    places = np.full((get_num_threads(), n_instances), -1, dtype=np.int64)
+    if others is None:
+        others = np.empty((0, 2), dtype=np.int32), np.empty(0, dtype=np.int64)
+    groups = Groups.of(links, others, reach, n_neighbors, anchors, least_evidence)
+    if joined is not None:
+        join_from_start(groups, joined)
+    places = np.full((get_num_threads(), n_instances), -1, dtype=np.int32)
     alive = np.flatnonzero(groups.parents == np.arange(n_instances))
     _look_around(groups, alive, 0, places)
     merges: list[NDArray[np.int32]] = []
@@ -133,7 +138,7 @@ def _look_around(
     groups: Groups,
     which: NDArray[np.int64] | NDArray[np.int32],
     n_round: int,
-    places: NDArray[np.int64],
+    places: NDArray[np.int32],
 ) -> None:
     """Find the best partners of some groups anew."""
     for place in prange(len(which)):
@@ -141,7 +146,7 @@ def _look_around(
 
 
 @njit(cache=True)
-def _look(groups: Groups, group: int, n_round: int, place_of: NDArray[np.int64]) -> None:
+def _look(groups: Groups, group: int, n_round: int, place_of: NDArray[np.int32]) -> None:
     compact(groups, group, place_of)
     partner, evidence = _best_partner(groups, group)
     standing = groups.standings[group]
@@ -158,19 +163,19 @@ def _have_two_anchors(first: int, second: int) -> bool:
 @njit(cache=True)
 def _best_partner(groups: Groups, group: int) -> tuple[int, float]:
     """Partner with the most evidence above the least, the smallest id among equals; or −1."""
-    sizes, partners, totals, counts = groups.sizes, groups.partners, groups.totals, groups.counts
+    sizes, slots, anchors, n_neighbors = (
+        groups.sizes, groups.slots, groups.anchors, groups.n_neighbors,
+    )  # fmt: skip
     starts, ends, next_row = groups.starts, groups.ends, groups.next_row
-    anchors, n_neighbors = groups.anchors, groups.n_neighbors
     best, most = -1, groups.least_evidence
     row = group
     while row >= 0:
-        for entry in range(starts[row], ends[row]):
-            partner = partners[entry]
+        slot = starts[row]
+        while slot < ends[row]:
+            partner, total, n_links, slot = read_entry(slots, slot)
             if _have_two_anchors(anchors[group], anchors[partner]):
                 continue
-            evidence = mean_evidence(
-                totals[entry], counts[entry], sizes[group], sizes[partner], n_neighbors
-            )
+            evidence = mean_evidence(total, n_links, sizes[group], sizes[partner], n_neighbors)
             if evidence > most or (evidence == most and best >= 0 and partner < best):
                 best, most = partner, evidence
         row = next_row[row]
@@ -182,7 +187,7 @@ def _tell_neighbors(
     groups: Groups,
     survivors: NDArray[np.int32],
     n_round: int,
-    places: NDArray[np.int64],
+    places: NDArray[np.int32],
     is_changed: NDArray[np.bool_],
 ) -> None:
     """Let the neighbours of merged groups know, a share of the ids each thread."""
@@ -198,7 +203,7 @@ def _tell_share(
     groups: Groups,
     survivors: NDArray[np.int32],
     n_round: int,
-    place_of: NDArray[np.int64],
+    place_of: NDArray[np.int32],
     share: int,
     mask: int,
     is_changed: NDArray[np.bool_],
@@ -209,19 +214,17 @@ def _tell_share(
     evidence, unknown, so that it looks around again.
     """
     parents, sizes, standings = groups.parents, groups.sizes, groups.standings
-    partners, totals, counts = groups.partners, groups.totals, groups.counts
-    starts, ends, next_row = groups.starts, groups.ends, groups.next_row
+    starts, ends, next_row, slots = groups.starts, groups.ends, groups.next_row, groups.slots
     anchors, n_neighbors = groups.anchors, groups.n_neighbors
     for group in survivors:
         row = group
         while row >= 0:
-            for entry in range(starts[row], ends[row]):
-                neighbor = partners[entry]
+            slot = starts[row]
+            while slot < ends[row]:
+                neighbor, total, n_links, slot = read_entry(slots, slot)
                 if neighbor & mask != share or standings[neighbor].round == n_round:
                     continue
-                evidence = mean_evidence(
-                    totals[entry], counts[entry], sizes[group], sizes[neighbor], n_neighbors
-                )
+                evidence = mean_evidence(total, n_links, sizes[group], sizes[neighbor], n_neighbors)
                 if _have_two_anchors(anchors[group], anchors[neighbor]):
                     evidence = -np.inf
                 most = standings[neighbor].evidence

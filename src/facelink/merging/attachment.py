@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facelink.links import Links
 from facelink.merging.agglomeration import NO_ANCHOR
-from facelink.merging.cluster_pairs import ClusterPairs, merge_evidence
+from facelink.merging.cluster_pairs import ClusterPairs, LinksBetween, evidence_by_block
 from facelink.merging.components import connected_components
 from facelink.merging.constraints import Constraints
 from facelink.merging.evidence import MAX_LOG_ODDS
@@ -67,17 +67,9 @@ def attach_groups(
         Labels of the same kind, of as many groups or fewer.
     """
     for _ in range(MAX_ROUNDS):
-        between = merge_evidence(links, labels, n_neighbors)
-        if in_one_photo is not None:
-            term = in_one_photo.between(labels, between.pairs)
-            between = replace(between, evidence=between.evidence + term)
         anchors = _anchors_of_groups(labels, constraints.anchors)
-        proposals = _proposals(
-            between,
-            np.bincount(labels, minlength=1),
-            np.sort(labels[constraints.cannot_link], axis=1),
-            anchors,
-        )
+        blocked = np.sort(labels[constraints.cannot_link], axis=1)
+        proposals = _proposals(links, labels, n_neighbors, blocked, anchors, in_one_photo)
         if stays is not None:
             proposals = proposals[~np.isin(proposals[:, 0], labels[stays])]
         if len(proposals) == 0:
@@ -98,20 +90,40 @@ def _anchors_of_groups(
 
 
 def _proposals(
-    between: ClusterPairs,
-    sizes: NDArray[np.int64],
+    links: Links,
+    labels: NDArray[np.int64],
+    n_neighbors: int,
     blocked: NDArray[np.int64],
     anchors: NDArray[np.int32],
+    in_one_photo: InOnePhotograph | None,
 ) -> NDArray[np.int32]:
-    """(Smaller, larger) labels: for each group the best larger one, most evidence first.
+    """(Smaller, larger) labels: for each group the best larger one, most evidence first."""
+    between = LinksBetween.of(links, labels)
+    sizes = np.bincount(labels, minlength=1)
+    found = [np.empty((3, 0))]
+    for pairs in evidence_by_block(between, labels, n_neighbors):
+        one_photo = 0.0 if in_one_photo is None else in_one_photo.between(labels, pairs.pairs)
+        with_photos = replace(pairs, evidence=pairs.evidence + one_photo)
+        found.append(_candidates(with_photos, sizes, between.n_leaving, blocked, anchors))
+    smaller, larger, evidence = np.concatenate(found, axis=1)
+    order = np.lexsort((larger, smaller, -evidence))
+    best = order[np.sort(np.unique(smaller[order], return_index=True)[1])]
+    return np.stack([smaller[best], larger[best]], axis=1).astype(np.int32)
+
+
+def _candidates(
+    between: ClusterPairs,
+    sizes: NDArray[np.int64],
+    n_leaving: NDArray[np.int64],
+    blocked: NDArray[np.int64],
+    anchors: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Smaller groups, larger ones that they may come to, and the evidence for it, (3, C).
 
     Of two groups of one size that with more links to others counts as the
     larger, of two such that with the smaller label.
     """
     first, second = between.pairs.T
-    n_leaving = np.bincount(first, between.n_links, len(sizes)) + np.bincount(
-        second, between.n_links, len(sizes)
-    )
     first_is_larger = (sizes[first] > sizes[second]) | (
         (sizes[first] == sizes[second]) & (n_leaving[first] >= n_leaving[second])
     )
@@ -124,15 +136,13 @@ def _proposals(
     is_blocked = np.isin(between.pairs @ [len(sizes), 1], blocked @ [len(sizes), 1])
     is_anchored = (anchors[first] != NO_ANCHOR) & (anchors[second] != NO_ANCHOR)
     is_blocked |= is_anchored & (anchors[first] != anchors[second])
-    candidates = np.flatnonzero((evidence > 0) & ~is_blocked)
-    order = candidates[np.lexsort((larger[candidates], smaller[candidates], -evidence[candidates]))]
-    best = order[np.sort(np.unique(smaller[order], return_index=True)[1])]
-    return np.stack([smaller[best], larger[best]], axis=1).astype(np.int32)
+    found = (evidence > 0) & ~is_blocked
+    return np.stack([smaller[found], larger[found], evidence[found]])
 
 
 def _majority_log_odds(
     n_links: NDArray[np.int64],
-    n_leaving: NDArray[np.float64],
+    n_leaving: NDArray[np.int64],
     size: NDArray[np.int64],
     n_others: NDArray[np.int64],
 ) -> NDArray[np.float64]:

@@ -34,8 +34,26 @@ def connected_components(n_instances: int, pairs: NDArray[np.int32]) -> NDArray[
         If a pair names an instance that does not exist.
     """
     _check_ids(n_instances, pairs)
-    labels: NDArray[np.int64] = _connected_components(n_instances, np.ascontiguousarray(pairs))
-    return labels
+    components = Components(n_instances)
+    components.join(pairs)
+    return components.labels()
+
+
+class Components:
+    """Connected components of a graph whose pairs come a block at a time."""
+
+    def __init__(self, n_instances: int) -> None:
+        self._parents = np.arange(n_instances, dtype=np.int32)
+        self._sizes = np.ones(n_instances, dtype=np.int32)
+
+    def join(self, pairs: NDArray[np.int32]) -> None:
+        """Add pairs (L, 2) of ids from 0 to N − 1, which are not checked."""
+        _join_pairs(self._parents, self._sizes, np.ascontiguousarray(pairs))
+
+    def labels(self) -> NDArray[np.int64]:
+        """Labels (N,) as from `connected_components`."""
+        labels: NDArray[np.int64] = _labels(self._parents)
+        return labels
 
 
 def largest_nested_components(
@@ -105,13 +123,11 @@ def _check_ids(n_instances: int, pairs: NDArray[np.int32]) -> None:
 
 
 @njit(cache=True)
-def _connected_components(n_instances: int, pairs: NDArray[np.int32]) -> NDArray[np.int64]:
-    parents = np.arange(n_instances, dtype=np.int32)
-    sizes = np.ones(n_instances, dtype=np.int32)
-    for link in range(len(pairs)):
-        _unite(parents, sizes, pairs[link, 0], pairs[link, 1])
-    labels: NDArray[np.int64] = _labels(parents)
-    return labels
+def _join_pairs(
+    parents: NDArray[np.int32], sizes: NDArray[np.int32], pairs: NDArray[np.int32]
+) -> None:
+    for pair in range(len(pairs)):
+        _unite(parents, sizes, pairs[pair, 0], pairs[pair, 1])
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ from facelink.links import Links
 from facelink.merging.agglomeration import agglomerate
 from facelink.merging.cluster_pairs import checked_labels
 from facelink.merging.evidence import log_odds_units, mean_evidence
-from facelink.merging.rows import link_ends
+from facelink.merging.rows import links_of_instances, other_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +73,11 @@ def weakest_cut(
         raise InputError(f"min_part={min_part}; a part has at least 1 instance.")
     within = (groups[links.pairs] == label).all(axis=1)
     pairs = np.searchsorted(members, links.pairs[within]).astype(np.int32)
-    log_odds = log_odds_units(links.likelihoods[within]).astype(np.int64)
-    merges = _merge_tree(len(members), pairs, log_odds, n_neighbors)
+    likelihoods = links.likelihoods[within]
+    merges = _merge_tree(len(members), pairs, likelihoods, n_neighbors)
+    log_odds = log_odds_units(likelihoods).astype(np.int64)
     evidence, sizes = _cut_evidence(
-        *link_ends(len(members), pairs), pairs, log_odds, merges, n_neighbors
+        *links_of_instances(len(members), pairs), pairs, log_odds, merges, n_neighbors
     )
     allowed = np.flatnonzero((sizes >= min_part) & (len(members) - sizes >= min_part))
     if len(allowed) == 0:
@@ -89,18 +90,11 @@ def weakest_cut(
 
 
 def _merge_tree(
-    n_instances: int, pairs: NDArray[np.int32], log_odds: NDArray[np.int64], n_neighbors: int
+    n_instances: int, pairs: NDArray[np.int32], likelihoods: NDArray[np.float32], n_neighbors: int
 ) -> NDArray[np.int32]:
     """Merges, int32 (N − 1, 2), that make one group of all; pieces without links come last."""
-    tree = agglomerate(
-        n_instances,
-        pairs,
-        log_odds,
-        np.ones(len(pairs), dtype=np.int32),
-        n_neighbors,
-        joined=np.empty((0, 2), dtype=np.int32),
-        least_evidence=-np.inf,
-    )
+    everyone = np.zeros(n_instances, dtype=np.int32)
+    tree = agglomerate(everyone, (pairs, likelihoods), n_neighbors, least_evidence=-np.inf)
     pieces = np.unique(tree.roots)
     last = np.stack([np.zeros(len(pieces) - 1, dtype=np.int32), pieces[1:]], axis=1)
     return np.concatenate([tree.merges, last]).astype(np.int32)
@@ -118,7 +112,7 @@ def _appended_group(merges: NDArray[np.int32], cut: int) -> NDArray[np.int64]:
 @njit(cache=True)
 def _cut_evidence(
     starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    links: NDArray[np.integer],
     pairs: NDArray[np.int32],
     log_odds: NDArray[np.int64],
     merges: NDArray[np.int32],
@@ -137,8 +131,8 @@ def _cut_evidence(
     totals = np.zeros(n_instances, dtype=np.int64)  # of the links that leave each group
     counts = np.zeros(n_instances, dtype=np.int64)
     for instance in range(n_instances):
-        for end in ends[starts[instance] : starts[instance + 1]]:
-            totals[instance] += log_odds[end // 2]
+        for link in links[starts[instance] : starts[instance + 1]]:
+            totals[instance] += log_odds[link]
             counts[instance] += 1
     evidence = np.empty(len(merges))
     part_sizes = np.empty(len(merges), dtype=np.int64)
@@ -151,9 +145,9 @@ def _cut_evidence(
         between, n_between = 0, 0
         member = second
         while member >= 0:
-            for end in ends[starts[member] : starts[member + 1]]:
-                if groups[pairs[end // 2, end % 2]] == first:
-                    between += log_odds[end // 2]
+            for link in links[starts[member] : starts[member + 1]]:
+                if groups[other_end(pairs, link, member)] == first:
+                    between += log_odds[link]
                     n_between += 1
             member = next_member[member]
         member = second

@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from facelink.blocks import blocks
+
 MAX_LOG_ODDS = 4.0
 """Log-odds are clipped to ± this (likelihoods 0.018 and 0.982): no link outvotes fifty others."""
 
@@ -46,8 +48,10 @@ def log_odds_units(likelihoods: NDArray[np.float32]) -> NDArray[np.int32]:
         ln(p / (1 − p)), clipped to ± `MAX_LOG_ODDS`, in 1/`UNITS`.
     """
     lowest = 1 / (1 + np.exp(MAX_LOG_ODDS))
-    clipped = np.clip(likelihoods.astype(np.float64), lowest, 1 - lowest)
-    units: NDArray[np.int32] = np.rint(np.log(clipped / (1 - clipped)) * UNITS).astype(np.int32)
+    units = np.empty(len(likelihoods), dtype=np.int32)
+    for block in blocks(len(likelihoods)):
+        clipped = np.clip(likelihoods[block].astype(np.float64), lowest, 1 - lowest)
+        units[block] = np.rint(np.log(clipped / (1 - clipped)) * UNITS)
     return units
 
 

@@ -6,8 +6,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from facelink.blocks import blocks
 from facelink.merging.components import find_root
-from facelink.merging.evidence import added
+from facelink.merging.entries import (
+    fill_links,
+    fill_others,
+    n_slots_of,
+    read_entry,
+    row_starts,
+    write_entry,
+)
+from facelink.merging.evidence import added, log_odds_units
 
 _STANDING = np.dtype([("evidence", np.float64), ("partner", np.int32), ("round", np.int32)])
 """A group's best partner, −1 if none is good enough, the evidence for it, and the last round in
@@ -27,8 +36,10 @@ class Groups(NamedTuple):
 
     An entry stands for the links of two groups. A group's entries lie in the
     rows of its members, chained by `next_row`: row i from ``starts[i]`` to
-    ``ends[i]``. The name of this class is part of compiled functions that are
-    kept on disk, so a new name leaves those of earlier versions unreadable.
+    ``ends[i]``, with room up to ``starts[i + 1]``; `entries` says what a slot
+    holds. The name of this class is
+    part of compiled functions that are kept on disk, so a new name leaves those
+    of earlier versions unreadable.
     """
 
     parents: NDArray[np.int32]
@@ -39,26 +50,41 @@ class Groups(NamedTuple):
     last_row: NDArray[np.int32]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    partners: NDArray[np.int32]
-    totals: NDArray[np.int64]
-    counts: NDArray[np.int32]
+    slots: NDArray[np.int32]
     n_neighbors: int
     least_evidence: float
 
     @classmethod
     def of(
         cls,
-        n_instances: int,
-        pairs: NDArray[np.int32],
-        totals: NDArray[np.int64],
-        counts: NDArray[np.int32],
+        links: tuple[NDArray[np.int32], NDArray[np.float32]],
+        others: tuple[NDArray[np.int32], NDArray[np.int64]],
+        reach: NDArray[np.integer],
         n_neighbors: int,
         anchors: NDArray[np.int32],
         least_evidence: float,
     ) -> "Groups":
-        """Every instance alone, with its pairs as entries."""
+        """Every instance alone, with its pairs as entries.
+
+        Parameters
+        ----------
+        links : int32 (L, 2) and float32 (L,)
+            Pairs of instances and their likelihoods.
+        others : int32 (E, 2) and int64 (E,)
+            Pairs with log-odds in units, or `BLOCKED`, that no link stands for.
+        reach : integer (N,)
+            Pairs between instances of different numbers are left out.
+        n_neighbors, anchors, least_evidence
+            As for `agglomerate`.
+        """
+        n_instances = len(reach)
         alone = np.arange(n_instances, dtype=np.int32)
-        starts, ends, partners, totals, counts = _rows(n_instances, pairs, totals, counts)
+        starts = row_starts(links[0], others[0], reach)
+        ends = starts[:-1].copy()
+        slots = np.empty((starts[-1], 2), dtype=np.int32)
+        for block in blocks(len(links[0])):
+            fill_links(links[0][block], log_odds_units(links[1][block]), reach, ends, slots)
+        fill_others(*others, reach, ends, slots)
         return cls(
             alone.copy(),
             np.ones(n_instances, dtype=np.int32),
@@ -68,42 +94,10 @@ class Groups(NamedTuple):
             alone.copy(),
             starts,
             ends,
-            partners,
-            totals,
-            counts,
+            slots,
             int(n_neighbors),
             float(least_evidence),
         )
-
-
-@njit(nogil=True, cache=True)
-def _rows(
-    n_instances: int,
-    pairs: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int32],
-) -> tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]
-]:
-    """Starts and ends of the rows; other instance, total and count of every entry."""
-    starts = np.zeros(n_instances + 1, dtype=np.int64)
-    for pair in range(len(pairs)):
-        starts[pairs[pair, 0] + 1] += 1
-        starts[pairs[pair, 1] + 1] += 1
-    starts = np.cumsum(starts)
-    ends = starts[:-1].copy()
-    partners = np.empty(2 * len(pairs), dtype=np.int32)
-    totals_of_rows = np.empty(2 * len(pairs), dtype=np.int64)
-    counts_of_rows = np.empty(2 * len(pairs), dtype=np.int32)
-    for pair in range(len(pairs)):
-        for side in range(2):
-            instance = pairs[pair, side]
-            entry = ends[instance]
-            partners[entry] = pairs[pair, 1 - side]
-            totals_of_rows[entry] = totals[pair]
-            counts_of_rows[entry] = counts[pair]
-            ends[instance] = entry + 1
-    return starts, ends, partners, totals_of_rows, counts_of_rows
 
 
 @njit(cache=True)
@@ -143,45 +137,67 @@ def _flatten(parents: NDArray[np.int32]) -> None:
 
 
 @njit(cache=True)
-def compact(groups: Groups, group: int, place_of: NDArray[np.int64]) -> None:
-    """Combine a group's entries with the same partner group, in place.
+def compact(groups: Groups, group: int, place_of: NDArray[np.int32]) -> None:
+    """Combine a group's entries with the same partner group, in its rows.
 
-    What is written never overtakes what is read. `place_of` is −1 everywhere,
-    before and after.
+    `place_of` is −1 everywhere, before and after. The rows have room: entries
+    never need more slots together than apart, and what a row leaves empty at
+    its end is the one it has to spare.
     """
     starts, ends, next_row = groups.starts, groups.ends, groups.next_row
-    partners, totals, counts = groups.partners, groups.totals, groups.counts
-    parents = groups.parents
-    write_row = group
-    write = starts[group]
+    n_slots = 0
     row = group
     while row >= 0:
-        for read in range(starts[row], ends[row]):
-            partner = parents[partners[read]]
-            if partner == group:
-                continue
-            place = place_of[partner]
-            if place >= 0:
-                totals[place] = added(totals[place], totals[read])
-                counts[place] += counts[read]
-                continue
-            while write == starts[write_row + 1]:
-                ends[write_row] = write
-                write_row = next_row[write_row]
-                write = starts[write_row]
-            place_of[partner] = write
-            partners[write] = partner
-            totals[write] = totals[read]
-            counts[write] = counts[read]
-            write += 1
+        n_slots += ends[row] - starts[row]
         row = next_row[row]
-    ends[write_row] = write
-    row = next_row[write_row]
+    partners = np.empty(n_slots, dtype=np.int32)
+    totals = np.empty(n_slots, dtype=np.int64)
+    counts = np.empty(n_slots, dtype=np.int32)
+    n_partners = _collect(groups, group, place_of, partners, totals, counts)
+    row, write = group, starts[group]
+    for place in range(n_partners):
+        place_of[partners[place]] = -1
+        while write + n_slots_of(totals[place], counts[place]) > starts[row + 1]:
+            ends[row] = write
+            row = next_row[row]
+            write = starts[row]
+        write = write_entry(groups.slots, write, partners[place], totals[place], counts[place])
+    ends[row] = write
+    row = next_row[row]
     while row >= 0:
         ends[row] = starts[row]
         row = next_row[row]
+
+
+@njit(cache=True)
+def _collect(
+    groups: Groups,
+    group: int,
+    place_of: NDArray[np.int32],
+    partners: NDArray[np.int32],
+    totals: NDArray[np.int64],
+    counts: NDArray[np.int32],
+) -> int:
+    """Sum a group's entries by partner group; returns the number of these."""
+    parents, slots = groups.parents, groups.slots
+    n_partners = 0
     row = group
     while row >= 0:
-        for entry in range(starts[row], ends[row]):
-            place_of[partners[entry]] = -1
-        row = next_row[row]
+        slot = groups.starts[row]
+        while slot < groups.ends[row]:
+            partner, total, n_links, slot = read_entry(slots, slot)
+            partner = parents[partner]
+            if partner == group:
+                continue
+            place = place_of[partner]
+            if place < 0:
+                place_of[partner] = n_partners
+                partners[n_partners] = partner
+                totals[n_partners] = total
+                counts[n_partners] = n_links
+                n_partners += 1
+            else:
+                totals[place] = added(totals[place], total)
+                counts[place] += n_links
+        row = groups.next_row[row]
+    return n_partners

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facelink.calibration import Calibration, count_binned, fit_binned
+from facelink.blocks import blocks
+from facelink.calibration import N_BINS, Calibration, count_binned, fit_binned
 from facelink.errors import InputError
 from facelink.links import Links
 from facelink.merging.agglomeration import Agglomeration, agglomerate
 from facelink.merging.attachment import attach_groups
-from facelink.merging.components import connected_components
+from facelink.merging.cluster_pairs import LinksBetween
+from facelink.merging.components import Components
 from facelink.merging.constraints import Constraints
 from facelink.merging.evidence import BLOCKED, log_odds_units
 from facelink.merging.membership import Membership, judge_membership
@@ -175,25 +177,27 @@ def group_links(
     more : int32 (E, 2) and int64 (E,), optional
         Pairs with further log-odds, at most 0, in units, that no link stands for.
     """
-    log_odds = log_odds_units(links.likelihoods)
-    joining = np.concatenate([links.pairs[log_odds > 0], constraints.must_link])
-    reach = connected_components(links.n_instances, joining)
-    within = np.flatnonzero(reach[links.pairs[:, 0]] == reach[links.pairs[:, 1]])
-    others = constraints.cannot_link
-    totals = np.full(len(others), BLOCKED)
+    others = constraints.cannot_link, np.full(len(constraints.cannot_link), BLOCKED)
     if more is not None:
-        others, totals = np.concatenate([others, more[0]]), np.concatenate([totals, more[1]])
-    reached = reach[others[:, 0]] == reach[others[:, 1]]
-    others, totals = others[reached], totals[reached]
+        others = np.concatenate([others[0], more[0]]), np.concatenate([others[1], more[1]])
     return agglomerate(
-        links.n_instances,
-        np.concatenate([links.pairs[within], others]),
-        np.concatenate([log_odds[within], totals]),
-        np.repeat(np.array([1, 0], dtype=np.int32), [len(within), len(others)]),
+        _reach(links, constraints.must_link),
+        (links.pairs, links.likelihoods),
         n_neighbors,
+        others=others,
         joined=constraints.must_link,
         anchors=constraints.anchors,
     )
+
+
+def _reach(links: Links, joined: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Label what chains of positive links and of pairs that are joined connect, (N,)."""
+    components = Components(links.n_instances)
+    components.join(joined)
+    for block in blocks(len(links)):
+        is_positive = log_odds_units(links.likelihoods[block]) > 0
+        components.join(links.pairs[block][is_positive])
+    return components.labels()
 
 
 def fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
@@ -203,25 +207,25 @@ def fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
     expected pairs are missing, may be fragments of one: their links are no
     example of either kind.
     """
-    is_established = (np.bincount(labels, minlength=1) >= ESTABLISHED)[labels]
-    witnessed = is_established[links.pairs].all(axis=1)
-    likelihoods = links.likelihoods[witnessed]
-    ends = np.sort(labels[links.pairs[witnessed]], axis=1)
-    same = ends[:, 0] == ends[:, 1]
-    clear = same.copy()
-    apart = np.flatnonzero(~same)
-    _, place = np.unique(ends[apart] @ [len(labels), 1], return_inverse=True)
-    clear[apart] = (np.bincount(place, log_odds_units(likelihoods[apart])) <= 0)[place]
-    if not clear.any():
-        return Calibration()
-    counts = count_binned(likelihoods[clear], same[clear])
-    return fit_binned(*counts, n_imagined=N_IMAGINED)
+    takes_part = np.bincount(labels, minlength=1) >= ESTABLISHED
+    counts = np.zeros((2, N_BINS))
+    for block in blocks(len(links)):
+        first, second = labels[links.pairs[block]].T
+        within = links.likelihoods[block][(first == second) & takes_part[first]]
+        counts += count_binned(within, np.ones(len(within), dtype=np.bool_))
+    for sums in LinksBetween.of(links, labels, takes_part).sums():
+        apart = links.likelihoods[sums.links[(sums.totals <= 0)[sums.place]]]
+        counts += count_binned(apart, np.zeros(len(apart), dtype=np.bool_))
+    return fit_binned(*counts, n_imagined=N_IMAGINED) if counts.any() else Calibration()
 
 
 def recalibrated(links: Links, labels: NDArray[np.int64], calibration: Calibration) -> Links:
     """Apply the calibration; where neither end is established, only to lower a likelihood."""
     is_established = (np.bincount(labels, minlength=1) >= ESTABLISHED)[labels]
     likelihoods = calibration.apply(links.likelihoods)
-    alone = ~is_established[links.pairs].any(axis=1)
-    likelihoods[alone] = np.minimum(likelihoods[alone], links.likelihoods[alone])
+    for block in blocks(len(links)):
+        alone = ~is_established[links.pairs[block]].any(axis=1)
+        likelihoods[block][alone] = np.minimum(
+            likelihoods[block][alone], links.likelihoods[block][alone]
+        )
     return replace(links, likelihoods=likelihoods)

@@ -1,14 +1,15 @@
 """How sure each face's place is: confidence, outlier score, and the group it would go to next."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import get_num_threads, get_thread_id, njit, prange
 from numpy.typing import NDArray
 
 from facelink.links import Links
-from facelink.merging.evidence import BLOCKED, added, log_odds_units, mean_evidence
-from facelink.merging.rows import link_ends
+from facelink.merging.evidence import BLOCKED, log_odds_units, mean_evidence
+from facelink.merging.rows import links_of_instances, other_end
 
 NO_CLUSTER = -1
 """Runner-up of a face that has no link to another cluster than its own."""
@@ -60,64 +61,107 @@ def judge_membership(
     Returns
     -------
     Membership
-        Independent of the order of the links. Memory 16 bytes per link.
+        Independent of the order of the links and the number of threads. Memory
+        12 bytes per link.
     """
     blocked = np.empty((0, 2), dtype=np.int32) if cannot_link is None else cannot_link
-    confidence, outlier_score, runner_up = _judge(
-        np.concatenate([links.pairs, blocked]),
-        log_odds_units(links.likelihoods),
-        labels,
-        np.bincount(labels, minlength=1),
-        n_neighbors,
+    n_instances, sizes = len(labels), np.bincount(labels, minlength=1)
+    membership = Membership(
+        np.empty(n_instances, dtype=np.float32),
+        np.empty(n_instances, dtype=np.float32),
+        np.full(n_instances, NO_CLUSTER, dtype=np.int64),
     )
-    return Membership(confidence, outlier_score, runner_up)
+    _judge(
+        _Rows(links.pairs, *links_of_instances(n_instances, links.pairs)),
+        log_odds_units(links.likelihoods),
+        _Rows(blocked, *links_of_instances(n_instances, blocked)),
+        labels,
+        sizes,
+        n_neighbors,
+        np.full((get_num_threads(), len(sizes)), -1, dtype=np.int32),
+        membership.confidence,
+        membership.outlier_score,
+        membership.runner_up,
+    )
+    return membership
 
 
-@njit(cache=True)
+class _Rows(NamedTuple):
+    """Pairs, and which of them each instance has."""
+
+    pairs: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    links: NDArray[np.integer]
+
+
+@njit(parallel=True, nogil=True, cache=True)
 def _judge(
-    pairs: NDArray[np.int32],
+    rows: _Rows,
     log_odds: NDArray[np.int32],
+    blocked: _Rows,
     labels: NDArray[np.int64],
     sizes: NDArray[np.int64],
     n_neighbors: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    n_instances = len(labels)
-    starts, ends = link_ends(n_instances, pairs)
-    confidence = np.empty(n_instances, dtype=np.float32)
-    outlier_score = np.empty(n_instances, dtype=np.float32)
-    runner_up = np.full(n_instances, NO_CLUSTER, dtype=np.int64)
-    totals = np.zeros(len(sizes), dtype=np.int64)
-    counts = np.zeros(len(sizes), dtype=np.int64)
-    for instance in range(n_instances):
+    places: NDArray[np.int32],
+    confidence: NDArray[np.float32],
+    outlier_score: NDArray[np.float32],
+    runner_up: NDArray[np.int64],
+) -> None:
+    for instance in prange(len(labels)):
         own = labels[instance]
-        touched = ends[starts[instance] : starts[instance + 1]]
-        for end in touched:
-            pair = end // 2
-            label = labels[pairs[pair, end % 2]]
-            if pair < len(log_odds):
-                totals[label] = added(totals[label], log_odds[pair])
-                counts[label] += 1
-            else:
-                totals[label] = BLOCKED
+        clusters, totals, counts = _sums_by_cluster(
+            instance, rows, log_odds, blocked, labels, places[get_thread_id()]
+        )
         own_odds, runner_odds, most = 0.0, 0.0, -np.inf
         if sizes[own] > 1:
-            own_odds = np.exp(
-                mean_evidence(totals[own], counts[own], 1, sizes[own] - 1, n_neighbors)
-            )
-        for end in touched:
-            label = labels[pairs[end // 2, end % 2]]
-            if label == own or counts[label] == 0:
-                continue
-            evidence = mean_evidence(totals[label], counts[label], 1, sizes[label], n_neighbors)
-            if evidence > most or (evidence == most and label < runner_up[instance]):
-                most, runner_up[instance] = evidence, label
-        if runner_up[instance] >= 0:
+            own_odds = np.exp(mean_evidence(totals[0], counts[0], 1, sizes[own] - 1, n_neighbors))
+        best = NO_CLUSTER
+        for place in range(1, len(clusters)):
+            label = clusters[place]
+            evidence = mean_evidence(totals[place], counts[place], 1, sizes[label], n_neighbors)
+            if evidence > most or (evidence == most and label < best):
+                most, best = evidence, label
+        if best >= 0:
             runner_odds = np.exp(most)
+        runner_up[instance] = best
         chosen = own_odds if sizes[own] > 1 else 1.0
         confidence[instance] = chosen / (1 + own_odds + runner_odds)
         outlier_score[instance] = 1 / (1 + own_odds + runner_odds)
-        for end in touched:
-            label = labels[pairs[end // 2, end % 2]]
-            totals[label] = 0
-            counts[label] = 0
-    return confidence, outlier_score, runner_up
+
+
+@njit(nogil=True, cache=True)
+def _sums_by_cluster(
+    instance: int,
+    rows: _Rows,
+    log_odds: NDArray[np.int32],
+    blocked: _Rows,
+    labels: NDArray[np.int64],
+    place_of: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Clusters that an instance has links with, its own first; sums and numbers of the links.
+
+    `place_of` is −1 everywhere, before and after.
+    """
+    touched = rows.links[rows.starts[instance] : rows.starts[instance + 1]]
+    clusters = np.empty(len(touched) + 1, dtype=np.int64)
+    totals = np.zeros(len(touched) + 1, dtype=np.int64)
+    counts = np.zeros(len(touched) + 1, dtype=np.int64)
+    clusters[0] = labels[instance]
+    place_of[clusters[0]] = 0
+    n_clusters = 1
+    for link in touched:
+        label = labels[other_end(rows.pairs, link, instance)]
+        place = place_of[label]
+        if place < 0:
+            place = n_clusters
+            place_of[label] = place
+            clusters[place] = label
+            n_clusters += 1
+        totals[place] += log_odds[link]
+        counts[place] += 1
+    for pair in blocked.links[blocked.starts[instance] : blocked.starts[instance + 1]]:
+        place = place_of[labels[other_end(blocked.pairs, pair, instance)]]
+        if place >= 0:
+            totals[place] = BLOCKED
+    place_of[clusters[:n_clusters]] = -1
+    return clusters[:n_clusters], totals[:n_clusters], counts[:n_clusters]

@@ -17,7 +17,7 @@ _ROUNDING = 0.01
 """How far outside [−1, 1] a cosine may lie by rounding (of float16 values), and is clipped."""
 
 _ROW_BLOCK = 65_536
-"""Rows sorted at a time, so that the copies this takes stay small beside the graph."""
+"""Rows sorted or checked at a time, so that the copies this takes stay small beside the graph."""
 
 _MAX_PADDING = 16
 """A sparse graph becomes a table as wide as its longest row, but at most so many times larger."""
@@ -68,13 +68,11 @@ class NeighborGraph:
                 f"and {similarities.dtype}; NeighborGraph.from_candidates converts."
             )
         check_id_range(indices, len(indices))
-        if (indices == np.arange(len(indices), dtype=np.int32)[:, None]).any():
-            raise InputError(
-                "a neighbour graph must not list an instance as its own neighbour; "
-                "NeighborGraph.from_candidates removes it by id."
-            )
-        _check_similarities(indices, similarities)
-        _check_order(indices, similarities)
+        for start in range(0, len(indices), _ROW_BLOCK):
+            rows = slice(start, start + _ROW_BLOCK)
+            _check_no_self(indices[rows], start)
+            _check_similarities(indices[rows], similarities[rows])
+            _check_order(indices[rows], similarities[rows])
 
     @property
     def n_instances(self) -> int:
@@ -241,6 +239,15 @@ def _check_cosines(values: NDArray[np.float32]) -> None:
         )
 
 
+def _check_no_self(indices: NDArray[np.int32], first_row: int) -> None:
+    instances = np.arange(first_row, first_row + len(indices), dtype=np.int32)
+    if (indices == instances[:, None]).any():
+        raise InputError(
+            "a neighbour graph must not list an instance as its own neighbour; "
+            "NeighborGraph.from_candidates removes it by id."
+        )
+
+
 def _check_similarities(indices: NDArray[np.int32], similarities: NDArray[np.float32]) -> None:
     missing = indices == MISSING
     if np.isnan(similarities).any() or not np.array_equal(missing, np.isneginf(similarities)):
@@ -264,13 +271,12 @@ def _check_order(indices: NDArray[np.int32], similarities: NDArray[np.float32]) 
             "a neighbour graph lists the nearest neighbour first and equally near ones by id; "
             "NeighborGraph.from_candidates sorts."
         )
-    for start in range(0, len(indices), _ROW_BLOCK):
-        ids = np.sort(indices[start : start + _ROW_BLOCK], axis=1)
-        if ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != MISSING)).any():
-            raise InputError(
-                "a neighbour graph must not list a neighbour twice; "
-                "NeighborGraph.from_candidates keeps it once."
-            )
+    ids = np.sort(indices, axis=1)
+    if ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != MISSING)).any():
+        raise InputError(
+            "a neighbour graph must not list a neighbour twice; "
+            "NeighborGraph.from_candidates keeps it once."
+        )
 
 
 def check_id_range(ids: np.ndarray, n_instances: int) -> None:

@@ -12,8 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
+from facelink.neighbors.exact import ROUNDING, cosine
 from facelink.neighbors.graph import MISSING, NeighborGraph
-from facelink.neighbors.search import ROUNDING, cosine, find_neighbors_of
+from facelink.neighbors.search import find_neighbors_of
 
 _NEW_BLOCK, _OLD_BLOCK = 512, 16_384
 """Products at a time: 32 MiB."""

@@ -15,6 +15,7 @@ from facelink.errors import InputError, OutputError
 
 COMMANDS = (
     "cluster",
+    "run",
     "faces",
     "train",
     "train-context",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facelink.errors import InputError
-from facelink.neighbors import search
+from facelink.neighbors import exact, prepared, search
 from facelink.neighbors.graph import MISSING
 from facelink.neighbors.search import find_neighbors
 from tests.helpers import clustered_features, unit_rows
@@ -86,8 +86,8 @@ class TestExact:
     def test_more_instances_than_a_block_of_queries(self, monkeypatch):
         features, _ = clustered_features(10, 5, 8)
         whole = find_neighbors(features, 4, "exact")
-        monkeypatch.setattr(search, "_QUERY_BLOCK", 7)
-        monkeypatch.setattr(search, "_TIE_BLOCK", 3)
+        monkeypatch.setattr(exact, "_QUERY_BLOCK", 7)
+        monkeypatch.setattr(exact, "_TIE_BLOCK", 3)
         in_blocks = find_neighbors(features, 4, "exact")
         np.testing.assert_array_equal(in_blocks.indices, whole.indices)
         np.testing.assert_array_equal(in_blocks.similarities, whole.similarities)
@@ -140,9 +140,9 @@ class TestApproximate:
 class TestAuto:
     def test_it_is_exact_up_to_the_limit_and_ivf_above(self, monkeypatch):
         features, _ = clustered_features(4, 5, 8)
-        monkeypatch.setattr(search, "AUTO_EXACT_LIMIT", 20)
+        monkeypatch.setattr(prepared, "AUTO_EXACT_LIMIT", 20)
         assert find_neighbors(features, 3).method == "exact"
-        monkeypatch.setattr(search, "AUTO_EXACT_LIMIT", 19)
+        monkeypatch.setattr(prepared, "AUTO_EXACT_LIMIT", 19)
         graph = find_neighbors(features, 3)
         assert graph.method == "ivf"
         assert graph.recall is not None

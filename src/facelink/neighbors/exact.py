@@ -1,0 +1,157 @@
+"""Candidates put in order by exact products, and the true neighbours of some instances."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import faiss
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from facelink.neighbors.graph import MISSING
+
+N_SPARE_CANDIDATES = 8
+"""Candidates beyond k: room for the instance itself and for ties at the k-th place."""
+
+ROUNDING = np.float32(1e-5)
+"""More than float32 products of unit vectors differ by the order of their terms."""
+
+STRIDE = 32
+"""Similarities that are passed over at once if none is great enough."""
+
+_QUERY_BLOCK = 65_536
+_TIE_BLOCK = 64
+_RECALL_SAMPLE = 1_000
+
+Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
+"""Instances (S,) and a number n → n candidates of each, int (S, n); −1 where there are fewer."""
+
+Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Ids and similarities of the neighbours of some instances, int32 and float32 (S, k)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecallSample:
+    """Some instances, (S,), with their true k nearest neighbours and similarities, (S, k)."""
+
+    instances: NDArray[np.int64]
+    neighbors: NDArray[np.int32]
+    similarities: NDArray[np.float32]
+
+    @classmethod
+    def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> Self:
+        """Draw up to 1,000 instances and search their neighbours exactly."""
+        n = len(features)
+        random = np.random.default_rng(seed)
+        instances = random.choice(n, size=min(n, _RECALL_SAMPLE), replace=False)
+        return cls(instances, *search_exactly(features, instances, n_neighbors))
+
+    def recall(self, similarities: NDArray[np.float32]) -> float:
+        """Share of the found similarities (S, k) that reach the true k nearest neighbours'."""
+        return float((similarities >= self.similarities[:, -1:]).mean())
+
+
+def search_exactly(
+    features: NDArray[np.float32], instances: NDArray[np.int64], n_neighbors: int
+) -> Found:
+    """Find the true k nearest neighbours of some instances; the features are not copied."""
+
+    def propose(some: NDArray[np.int64], n_candidates: int) -> NDArray[Any]:
+        metric = faiss.METRIC_INNER_PRODUCT
+        found: NDArray[Any] = faiss.knn(features[some], features, n_candidates, metric=metric)[1]
+        return found
+
+    indices, similarities, is_cut_in_tie = search_candidates(
+        propose, features, instances, n_neighbors
+    )
+    tied = np.flatnonzero(is_cut_in_tie)
+    for start in range(0, len(tied), _TIE_BLOCK):
+        rows = tied[start : start + _TIE_BLOCK]
+        products = features[instances[rows]] @ features.T
+        is_near = products >= similarities[rows, -1:] - ROUNDING
+        for row, near in zip(rows, is_near, strict=True):
+            one = slice(row, row + 1)
+            candidates = np.flatnonzero(near)[None, :]
+            order_candidates(features, instances[one], candidates, indices[one], similarities[one])
+    return indices, similarities
+
+
+def search_candidates(
+    propose: Propose,
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    n_neighbors: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Order the proposed candidates: ids and similarities, (S, k), and where others may tie."""
+    n_candidates = min(len(features), n_neighbors + 1 + N_SPARE_CANDIDATES)
+    indices = np.empty((len(instances), n_neighbors), dtype=np.int32)
+    similarities = np.empty(indices.shape, dtype=np.float32)
+    is_cut_in_tie = np.zeros(len(instances), dtype=np.bool_)
+    for start in range(0, len(instances), _QUERY_BLOCK):
+        block = slice(start, start + _QUERY_BLOCK)
+        candidates = propose(instances[block], n_candidates)
+        is_cut_in_tie[block] = order_candidates(
+            features, instances[block], candidates, indices[block], similarities[block]
+        )
+    return indices, similarities, is_cut_in_tie & (n_candidates < len(features))
+
+
+@njit(fastmath={"reassoc", "contract", "nsz"}, cache=True, inline="never")
+def cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> np.float32:
+    """Cosine of two unit vectors, rounded the same whichever comes first."""
+    total = np.float32(0.0)
+    for column in range(first.shape[0]):
+        total += first[column] * second[column]
+    return min(np.float32(1.0), max(np.float32(-1.0), total))
+
+
+@njit(fastmath=True, cache=True)
+def maximum(values: NDArray[np.float32]) -> np.float32:
+    """Return the greatest of some values, none of them NaN; compiled to vector instructions."""
+    greatest: np.float32 = values[0]
+    for place in range(1, len(values)):
+        greatest = max(greatest, values[place])
+    return greatest
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def order_candidates(
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    candidates: NDArray[np.int32] | NDArray[np.int64],
+    indices: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """Fill the k best of each row's candidates; return where others may be as near as the last."""
+    n_rows, n_candidates = candidates.shape
+    k = indices.shape[1]
+    is_cut_in_tie = np.zeros(n_rows, dtype=np.bool_)
+    for row in prange(n_rows):
+        instance = instances[row]
+        ids = np.empty(n_candidates, dtype=np.int32)
+        values = np.empty(n_candidates, dtype=np.float32)
+        n_kept = 0
+        for column in range(n_candidates):
+            candidate = candidates[row, column]
+            if candidate < 0 or candidate == instance:
+                continue
+            value = cosine(features[instance], features[candidate])
+            place = n_kept
+            while place > 0 and (
+                values[place - 1] < value
+                or (values[place - 1] == value and ids[place - 1] > candidate)
+            ):
+                values[place], ids[place] = values[place - 1], ids[place - 1]
+                place -= 1
+            values[place], ids[place] = value, candidate
+            n_kept += 1
+        for column in range(k):
+            if column < n_kept:
+                indices[row, column] = ids[column]
+                similarities[row, column] = values[column]
+            else:
+                indices[row, column] = MISSING
+                similarities[row, column] = -np.inf
+        is_cut_in_tie[row] = n_kept > k and values[n_kept - 1] >= values[k - 1] - ROUNDING
+    return is_cut_in_tie

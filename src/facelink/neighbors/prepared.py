@@ -1,0 +1,241 @@
+"""A search that is made ready once and then gives the neighbours of any block of instances."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from facelink.errors import InputError
+from facelink.files import load_arrays, save_arrays
+from facelink.neighbors.cell_search import CellSearch
+from facelink.neighbors.cells import CellIndex
+from facelink.neighbors.exact import (
+    Found,
+    Propose,
+    RecallSample,
+    search_candidates,
+    search_exactly,
+)
+from facelink.neighbors.graph import MAX_INSTANCES
+
+METHODS = ("auto", "exact", "ivf", "hnsw")
+
+AUTO_EXACT_LIMIT = 100_000
+"""`method="auto"` searches exactly up to this many instances."""
+
+_HNSW_LINKS = 32
+_FORMAT, _VERSION = "facelink.neighbor_search", 1
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSearch:
+    """Finds the neighbours of any instances, the same ones whatever the blocks and their order.
+
+    Parameters
+    ----------
+    features : float32 (N, D)
+        L2-normalised rows; may be memory-mapped, and is not copied.
+    n_neighbors : int
+        k.
+    method : str
+        ``"exact"``, ``"ivf"`` or ``"hnsw"``.
+    recall : float, optional
+        Share of a sample's true neighbours that it finds; None for exact.
+    cells : CellSearch, optional
+        How IVF looks.
+    walk : faiss.IndexHNSW, optional
+        The navigable graph.
+    """
+
+    features: NDArray[np.float32]
+    n_neighbors: int
+    method: str
+    recall: float | None = None
+    cells: CellSearch | None = None
+    walk: Any = None
+
+    @classmethod
+    def prepare(
+        cls,
+        features: NDArray[np.float32],
+        n_neighbors: int,
+        method: str = "auto",
+        *,
+        recall_target: float = 0.98,
+        seed: int = 0,
+    ) -> Self:
+        """Train what the method needs, and measure its recall on 1,000 instances.
+
+        Parameters and errors are those of `find_neighbors`.
+        """
+        n = len(features)
+        check_request(n, n_neighbors, method)
+        if not 0 < recall_target <= 1:
+            raise InputError(f"recall_target={recall_target}; choose a share in (0, 1].")
+        if method == "auto":
+            method = "exact" if n <= AUTO_EXACT_LIMIT else "ivf"
+        features = np.ascontiguousarray(features, dtype=np.float32)
+        if method == "exact":
+            return cls(features, n_neighbors, method)
+        sample = RecallSample.draw(features, n_neighbors, seed)
+        cells, walk = None, None
+        if method == "ivf":
+            index = CellIndex.build(features, seed)
+            cells = CellSearch.for_recall(features, index, sample, recall_target)
+        else:
+            walk = _navigable_graph(features, n_neighbors)
+        found = cls(features, n_neighbors, method, None, cells, walk).rows(sample.instances)
+        recall = sample.recall(found[1])
+        return cls(features, n_neighbors, method, recall, cells, walk)
+
+    def rows(self, instances: NDArray[np.int64]) -> Found:
+        """Find the neighbours of some instances.
+
+        Parameters
+        ----------
+        instances : int64 (S,)
+            Any instances in any order.
+
+        Returns
+        -------
+        int32 and float32 (S, k)
+            Their rows of the `NeighborGraph`.
+        """
+        if self.method == "exact":
+            return search_exactly(self.features, instances, self.n_neighbors)
+        found = search_candidates(self._propose(), self.features, instances, self.n_neighbors)
+        return found[0], found[1]
+
+    def save(self, path: Path | str) -> None:
+        """Write all but the features, whole or not at all: .safetensors.
+
+        Raises
+        ------
+        InputError
+            For ``"hnsw"``, whose graph is not kept in files.
+        OutputError
+            If the file cannot be written.
+        """
+        if self.method == "hnsw":
+            raise InputError("method='hnsw' cannot be kept in a file; choose 'ivf' or 'exact'.")
+        arrays: dict[str, NDArray[Any]] = {}
+        metadata = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "n_instances": len(self.features),
+            "n_neighbors": self.n_neighbors,
+            "method": self.method,
+            "recall": self.recall,
+        }
+        if self.cells is not None:
+            index = self.cells.index
+            arrays = {name: getattr(index, name) for name in _INDEX_ARRAYS}
+            metadata["n_first"] = self.cells.n_first
+            metadata["reach"] = None if self.cells.reach == -np.inf else self.cells.reach
+        save_arrays(path, arrays, metadata)
+
+    @classmethod
+    def load(cls, path: Path | str, features: NDArray[np.float32]) -> Self:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path
+            A file of `save`.
+        features : float32 (N, D)
+            The features that the search was prepared for.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, of another kind, or was prepared for other
+            features as far as their shape tells.
+        """
+        arrays, metadata = load_arrays(path, "prepared search")
+        where = f"prepared search {path}"
+        if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
+            raise InputError(f"{where}: not written by this version of facelink; prepare it again.")
+        features = np.ascontiguousarray(features, dtype=np.float32)
+        if metadata.get("n_instances") != len(features):
+            raise InputError(
+                f"{where}: prepared for {metadata.get('n_instances')} instances, but there are "
+                f"{len(features)}; prepare it again."
+            )
+        method, k, recall = (metadata.get(name) for name in ("method", "n_neighbors", "recall"))
+        if method not in ("exact", "ivf") or not isinstance(k, int) or not 1 <= k < len(features):
+            raise InputError(f"{where}: method {method!r} for k={k}; prepare it again.")
+        if method == "exact":
+            return cls(features, k, method)
+        return cls(features, k, method, recall, _stored_cells(arrays, metadata, features, where))
+
+    def _propose(self) -> Propose:
+        cells, walk, features = self.cells, self.walk, self.features
+        if cells is not None:
+            return lambda instances, n: cells.search(features, instances, n)
+        return lambda instances, n: walk.search(features[instances], n)[1]
+
+
+_INDEX_ARRAYS = ("centers", "members", "starts", "cohesion")
+
+
+def _stored_cells(
+    arrays: dict[str, NDArray[Any]],
+    metadata: dict[str, Any],
+    features: NDArray[np.float32],
+    where: str,
+) -> CellSearch:
+    """Check what compiled loops rely on: shapes, types, and ids within the features."""
+    n, dim = features.shape
+    n_cells = len(arrays.get("centers", ()))
+    expected = {
+        "centers": ((n_cells, dim), np.dtype(np.float32)),
+        "members": ((n,), np.dtype(np.int32)),
+        "starts": ((n_cells + 1,), np.dtype(np.int64)),
+        "cohesion": ((n_cells,), np.dtype(np.float32)),
+    }
+    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    n_first, reach = metadata.get("n_first"), metadata.get("reach")
+    if (
+        found != expected
+        or not isinstance(n_first, int)
+        or not 1 <= n_first <= n_cells
+        or not isinstance(reach, float | None)
+    ):
+        raise InputError(f"{where}: its cells do not suit features {features.shape}; prepare anew.")
+    index = CellIndex(*(arrays[name] for name in _INDEX_ARRAYS))
+    is_partition = index.starts[0] == 0 and index.starts[-1] == n
+    if (
+        not is_partition
+        or (np.diff(index.starts) < 0).any()
+        or (np.bincount(index.members.clip(0), minlength=n)[:n] != 1).any()
+    ):
+        raise InputError(f"{where}: its cells do not hold each instance once; prepare it again.")
+    return CellSearch(index, metadata["n_neighbors"], n_first, -np.inf if reach is None else reach)
+
+
+def check_request(n_instances: int, n_neighbors: int, method: str) -> None:
+    """Raise `InputError` for an unknown method or numbers that do not go together."""
+    if method not in METHODS:
+        raise InputError(f"method={method!r}; choose one of {', '.join(METHODS)}.")
+    if n_instances > MAX_INSTANCES:
+        raise InputError(f"{n_instances} instances; at most {MAX_INSTANCES} are supported.")
+    if n_instances < 2:
+        raise InputError(
+            f"n_samples={n_instances}: neighbours need at least 2 instances; add more features."
+        )
+    if not 1 <= n_neighbors < n_instances:
+        raise InputError(
+            f"{n_neighbors} neighbours asked for, but each of {n_instances} instances has "
+            f"{n_instances - 1} others; choose k from 1 to {n_instances - 1}, or add features."
+        )
+
+
+def _navigable_graph(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(features.shape[1], _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 200
+    index.hnsw.efSearch = max(128, 4 * n_neighbors)
+    index.add(features)
+    return index

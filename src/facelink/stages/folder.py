@@ -1,0 +1,73 @@
+"""The folder of a run: known by a file in it, and used by one process at a time."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from facelink.album.lock import write_lock
+from facelink.errors import InputError, OutputError
+from facelink.files import write_json
+
+STAGES = ("features", "neighbors", "likelihoods", "links", "labels")
+"""Names of the stages and of their folders, in order."""
+
+_MARK, _LOCK = "run.json", "lock.sqlite"
+_FORMAT = "facelink.run"
+
+
+@contextlib.contextmanager
+def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
+    """Hold a run's folder while the block runs.
+
+    It is made if it is missing. What a killed process left half written is
+    removed.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    restart
+        Remove all stages first.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else than a run.
+    OutputError
+        If it cannot be written, or another process uses it; the message says
+        which.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another place."
+        ) from error
+    check_is_run(folder)
+    with write_lock(folder / _LOCK, "facelink run"):
+        write_json(folder / _MARK, {"format": _FORMAT, "stages": list(STAGES)})
+        for stage in STAGES:
+            if restart:
+                shutil.rmtree(folder / stage, ignore_errors=True)
+            for left in (folder / stage).glob(".*.part*"):
+                left.unlink(missing_ok=True)
+        yield
+
+
+def check_is_run(folder: Path) -> None:
+    """Raise `InputError` if a folder holds other things than a run."""
+    mark = folder / _MARK
+    try:
+        is_run = json.loads(mark.read_text(encoding="utf-8")).get("format") == _FORMAT
+    except (OSError, ValueError, AttributeError):
+        is_run = False
+    if not folder.exists() or is_run:
+        return
+    others = [path.name for path in folder.iterdir() if not path.name.startswith((".", "lock."))]
+    if others:
+        raise InputError(
+            f"{folder} holds {others[0]!r} and is not the folder of a run; give an empty or a new "
+            "folder for --work."
+        )

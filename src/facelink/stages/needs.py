@@ -1,0 +1,168 @@
+"""What each stage needs of memory and disk: to choose block sizes, and to refuse before hours.
+
+Memory is the process's own, without the pages of files that it maps: those the system takes back
+whenever others need them, so that they cost time at most. The figures below were measured
+(docs/scale.md); where a stage's need depends on the data, they are those of collections whose
+people have about as many faces as neighbours are searched.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numba import get_num_threads
+
+from facelink.errors import InputError, OutputError
+from facelink.models.context_gcn import ContextGCN
+from facelink.models.link_gcn import LinkGCN
+from facelink.neighbors.prepared import AUTO_EXACT_LIMIT
+from facelink.stages.task import Task
+
+BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
+"""Rows of a block from which is chosen; whole numbers of the blocks that searches work in."""
+
+LINKS_PER_NEIGHBOR = 0.66
+"""Links there are, relative to the neighbours that are judged: most pairs list each other."""
+
+_MiB = 1 << 20
+_PROGRAM = 300 * _MiB
+"""What the process has before it does anything: torch, numba and faiss."""
+
+_MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
+_LINK_BYTES = 13  # int32 (2,), float32, bool
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage needs.
+
+    Parameters
+    ----------
+    stage : str
+        Its name.
+    memory_bytes : int
+        Most memory of the process, besides mapped files.
+    disk_bytes : int
+        Size of what it keeps.
+    """
+
+    stage: str
+    memory_bytes: int
+    disk_bytes: int
+
+
+def needs(task: Task, block_rows: int) -> list[Needs]:
+    """What every stage of a task needs with blocks of so many rows, in order."""
+    n, dim = task.shape
+    k, width = task.subgraphs.k_at_hop[0], task.subgraphs.n_neighbors
+    n_links = int(LINKS_PER_NEIGHBOR * n * k)
+    merging = _MERGE_BYTES_PER_LINK[task.settings.merging.method(task.model)]
+    copied = 0 if task.uses_features_as_they_are else 4 * n * dim
+    return [
+        Needs("features", _features_memory(task, block_rows), copied),
+        Needs("neighbors", _search_memory(task, block_rows), 8 * n * width),
+        Needs("likelihoods", _judging_memory(task, block_rows), 4 * n * k),
+        Needs("links", _PROGRAM + (_LINK_BYTES + 4) * n_links + 16 * n, _LINK_BYTES * n_links),
+        Needs("labels", _PROGRAM + merging * n_links + 64 * n, 12 * n),
+    ]
+
+
+def choose_block_rows(task: Task) -> int:
+    """Rows of a block: those that were asked for, or the most that the memory allows.
+
+    Raises
+    ------
+    InputError
+        If a stage does not fit into the memory that the run may take; the
+        message names it and the least memory.
+    """
+    budget = task.settings.memory_bytes or machine_memory_bytes()
+    asked = task.settings.block_rows
+    choices = BLOCK_ROWS if asked is None else (asked,)
+    for block_rows in choices:
+        largest = max(needs(task, block_rows), key=lambda one: one.memory_bytes)
+        if largest.memory_bytes <= budget:
+            return block_rows
+    allowed = task.settings.memory or f"{budget / 2**30:.1f}G, all there is"
+    raise InputError(
+        f"memory={allowed}: the stage {largest.stage!r} of {task.n_faces:,} faces needs about "
+        f"{-(-largest.memory_bytes // _MiB):,}M even with blocks of {block_rows:,} rows; allow "
+        "that much, or use fewer neighbours (--k-at-hop)."
+    )
+
+
+def machine_memory_bytes() -> int:
+    """Memory of this machine."""
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def check_disk(task: Task, work: Path) -> None:
+    """Raise `OutputError` if the disk has no room for what is not there yet."""
+    needed = sum(missing_disk_bytes(task, work))
+    free = free_disk_bytes(work)
+    if needed > free:
+        raise OutputError(
+            f"{work}: the run keeps {needed / 2**30:.2f} GiB more, but only {free / 2**30:.2f} GiB "
+            "are free there; free some space, or give another --work folder."
+        )
+
+
+def free_disk_bytes(work: Path) -> int:
+    """Free bytes where the folder is or will be."""
+    place = work.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def missing_disk_bytes(task: Task, work: Path) -> Iterator[int]:
+    """Bytes that each stage still has to find room for."""
+    for one in needs(task, BLOCK_ROWS[-1]):
+        folder = work / one.stage
+        there = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
+        yield max(0, one.disk_bytes - there)
+
+
+def search_method(task: Task) -> str:
+    """How neighbours are searched, where it is left open too."""
+    if task.settings.neighbor_method != "auto":
+        return task.settings.neighbor_method
+    return "exact" if task.n_faces <= AUTO_EXACT_LIMIT else "ivf"
+
+
+def _features_memory(task: Task, block_rows: int) -> int:
+    n, dim = task.shape
+    stored = 0 if task.source.is_mapped else 8 * n * dim
+    return _PROGRAM + stored + 12 * block_rows * dim
+
+
+def _search_memory(task: Task, block_rows: int) -> int:
+    """Cells' centres are trained on samples; each thread ranks all cells for some faces."""
+    n, dim = task.shape
+    k, n_threads = task.subgraphs.n_neighbors, int(get_num_threads())
+    rows = 32 * block_rows * (k + 9)
+    if search_method(task) == "exact":
+        return _PROGRAM + 4 * n * dim + rows
+    n_cells = int(4 * np.sqrt(n))
+    training = 2 * 40 * n_cells * dim * 4
+    ranking = n_threads * (4 * 4_096 * n_cells + 3 * 16_384 * n_cells + 64 * _MiB)
+    return _PROGRAM + max(training, ranking + rows)
+
+
+def _judging_memory(task: Task, block_rows: int) -> int:
+    n, k, n_threads = task.n_faces, task.subgraphs.k_at_hop[0], int(get_num_threads())
+    rows = 12 * block_rows * k
+    if task.model is None:
+        return _PROGRAM + rows
+    if isinstance(task.model, ContextGCN):
+        return _PROGRAM + 200 * _MiB + n * (40 + 4 * n_threads) + rows
+    projected = min(4 * n * _first_width(task.model), 6 << 30)
+    return _PROGRAM + 200 * _MiB * n_threads + projected + rows
+
+
+def _first_width(model: LinkGCN) -> int:
+    """Values that the first layer makes of each face, once for all subgraphs."""
+    return sum(int(matrix.shape[1]) for matrix in model.layers[0].matrices().values())

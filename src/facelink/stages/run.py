@@ -1,0 +1,213 @@
+"""The path of the data in stages that are kept on the disk: `run` names them in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facelink.grouping import cluster_confidence, merge_judged
+from facelink.labels import save_labels
+from facelink.link_prediction import combine_directions
+from facelink.links import Links
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.stages.blocks import ArraySpec, BlockStore, mapped
+from facelink.stages.course import Course
+from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine
+from facelink.stages.folder import work_folder
+from facelink.stages.listening import Listener, Silent
+from facelink.stages.needs import check_disk, choose_block_rows
+from facelink.stages.report import write_report
+from facelink.stages.settings import RunSettings
+from facelink.stages.task import Task
+from facelink.stages.work import (
+    SEARCH_NAME,
+    FindNeighbors,
+    JudgePivots,
+    NormalizeRows,
+    open_graph,
+)
+
+_LINK_SPECS = {
+    "pairs": ArraySpec("<i4", (2,)),
+    "likelihoods": ArraySpec("<f4"),
+    "one_sided": ArraySpec("|b1"),
+}
+_LABEL_SPECS = {"labels": ArraySpec("<i8"), "confidence": ArraySpec("<f4")}
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run has found.
+
+    Parameters
+    ----------
+    labels : int64 (N,)
+        Person of each face, as `LinkageClustering.labels_`.
+    confidence : float32 (N,)
+        As `LinkageClustering.probabilities_`.
+    report : dict
+        What the report says, as JSON values.
+    """
+
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    report: Mapping[str, Any]
+
+
+def run(
+    settings: RunSettings,
+    work: Path,
+    *,
+    engine: Engine | None = None,
+    listener: Listener | None = None,
+    restart: bool = False,
+) -> RunResult:
+    """Group faces by person, stage by stage, keeping everything in a folder.
+
+    Run again after it was interrupted in any way, it goes on where it was;
+    after settings have changed, it does again what depends on them. The labels
+    are those of `LinkageClustering` with the same settings.
+
+    Parameters
+    ----------
+    settings
+        What to do.
+    work
+        The run's folder; a new one, or that of an earlier run.
+    engine
+        Works on blocks; this process by default.
+    listener
+        Hears of what happens.
+    restart
+        Forget what is there.
+
+    Raises
+    ------
+    InputError
+        If settings, features and model do not fit together, the features are
+        others than the run began with, or change meanwhile.
+    OutputError
+        If the folder is in use or cannot be written. What is finished stays.
+    """
+    work = work.absolute()
+    with work_folder(work, restart=restart):
+        task = Task.load(settings, work)
+        course = Course(
+            work, choose_block_rows(task), engine or LocalEngine(), listener or Silent()
+        )
+        check_disk(task, work)
+        for stage in (_features, _neighbors, _likelihoods, _links, _labels):
+            stage(course, task)
+            task.content.check_unchanged()
+        return _report(course, task)
+
+
+def _features(course: Course, task: Task) -> None:
+    """Features are normalised into a file that can be mapped, unless they are already."""
+    specs = {"features": ArraySpec("<f4", task.shape[1:])}
+    if task.uses_features_as_they_are:
+        specs = {}
+    course.by_blocks(
+        task.features_origin,
+        specs,
+        task.n_faces if specs else 0,
+        lambda store: NormalizeRows(task.source),
+        lambda store: task.facts,
+    )
+
+
+def _neighbors(course: Course, task: Task) -> None:
+    """The k nearest neighbours of every face, by a search that is prepared once."""
+    settings, k = task.settings, task.subgraphs.n_neighbors
+
+    def work(store: BlockStore) -> BlockWork:
+        path = store.file(SEARCH_NAME)
+        if not store.has_file(SEARCH_NAME):
+            search = PreparedSearch.prepare(
+                task.features.open(),
+                k,
+                settings.neighbor_method,
+                recall_target=settings.recall,
+                seed=settings.seed,
+            )
+            search.save(path)
+            store.enter_file(SEARCH_NAME)
+        return FindNeighbors(task.features, path)
+
+    def facts(store: BlockStore) -> Mapping[str, Any]:
+        search = PreparedSearch.load(store.file(SEARCH_NAME), task.features.open())
+        return {"method": search.method, "recall": search.recall}
+
+    course.by_blocks(
+        task.neighbors_origin,
+        {"indices": ArraySpec("<i4", (k,)), "similarities": ArraySpec("<f4", (k,))},
+        task.n_faces,
+        work,
+        facts,
+    )
+
+
+def _likelihoods(course: Course, task: Task) -> None:
+    """What each face, as a pivot, says of its links."""
+    settings = task.settings
+    judge = JudgePivots(
+        task.features,
+        course.work / "neighbors",
+        task.model_source,
+        settings.device,
+        settings.precision,
+        task.subgraphs,
+    )
+    course.by_blocks(
+        task.likelihoods_origin,
+        {"likelihoods": ArraySpec("<f4", task.subgraphs.k_at_hop[:1])},
+        task.n_faces,
+        lambda store: judge,
+        lambda store: {},
+        in_wholes_of=judge.pivots_per_batch(task.model),
+    )
+
+
+def _links(course: Course, task: Task) -> None:
+    """Both directions of every link combined."""
+
+    def combine() -> tuple[Arrays, Mapping[str, Any]]:
+        likelihoods = mapped(course.work / "likelihoods" / "likelihoods.npy")
+        graph = open_graph(course.work / "neighbors")
+        links = combine_directions(graph, likelihoods, task.settings.combine)
+        arrays = {name: getattr(links, name) for name in _LINK_SPECS}
+        return arrays, {"n_one_sided": int(links.one_sided.sum())}
+
+    course.at_once(task.links_origin, _LINK_SPECS, combine)
+
+
+def _labels(course: Course, task: Task) -> None:
+    """Links merged into people."""
+
+    def merge() -> tuple[Arrays, Mapping[str, Any]]:
+        links = _open_links(course, task)
+        merged = merge_judged(
+            links, task.model, task.settings.merging, task.must_link, task.cannot_link
+        )
+        confidence = cluster_confidence(links, merged)
+        return {"labels": merged.labels, "confidence": confidence}, {}
+
+    course.at_once(task.labels_origin, _LABEL_SPECS, merge)
+
+
+def _report(course: Course, task: Task) -> RunResult:
+    """The labels in the file that was asked for, and the report beside the stages."""
+    folder = course.work / "labels"
+    labels, confidence = mapped(folder / "labels.npy"), mapped(folder / "confidence.npy")
+    if task.settings.out is not None:
+        save_labels(task.settings.out, labels)
+    report = write_report(course.work, course.outcomes, labels, confidence, task.labels_true)
+    return RunResult(labels, confidence, report)
+
+
+def _open_links(course: Course, task: Task) -> Links:
+    arrays = {name: mapped(course.work / "links" / f"{name}.npy") for name in _LINK_SPECS}
+    return Links(**arrays, n_instances=task.n_faces, n_neighbors=task.subgraphs.k_at_hop[0])

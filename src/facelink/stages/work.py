@@ -1,0 +1,154 @@
+"""What each stage does with a block of rows: small descriptions that any process can open."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facelink import context_prediction, judging
+from facelink.context_prediction import ContextJudge
+from facelink.features import normalize_rows, open_features
+from facelink.link_prediction import predict_likelihoods, similarity_likelihoods
+from facelink.models.context_gcn import ContextGCN
+from facelink.models.device import Precision, choose_device
+from facelink.models.loading import LinkModel, load_link_model
+from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.stages.blocks import mapped
+from facelink.stages.engine import Arrays, Block
+from facelink.subgraphs import SubgraphSettings
+
+SEARCH_NAME = "search.safetensors"
+
+
+@dataclass(frozen=True)
+class FeaturesFile:
+    """A file of features.
+
+    Parameters
+    ----------
+    path : Path
+        As for `open_features`.
+    dim : int, optional
+        Their width, where the file does not say it.
+    """
+
+    path: Path
+    dim: int | None = None
+
+    def open(self) -> NDArray[Any]:
+        """Features (N, D) as they are stored; memory-mapped if the kind of file allows it."""
+        return np.asarray(open_features(self.path, dim=self.dim))
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the kind of file allows that."""
+        return self.path.suffix.lower() in (".npy", ".bin")
+
+
+@dataclass(frozen=True)
+class NormalizeRows:
+    """Features as they are stored → ``features`` float32 (rows, D) of norm 1."""
+
+    source: FeaturesFile
+
+    def open(self) -> Callable[[Block], Arrays]:
+        """Map the file."""
+        stored, name = self.source.open(), f"features {self.source.path}"
+        return lambda block: {
+            "features": normalize_rows(stored, block.start, block.stop, name=name)
+        }
+
+
+@dataclass(frozen=True)
+class FindNeighbors:
+    """Normalised features → ``indices`` int32 and ``similarities`` float32 (rows, k).
+
+    Parameters
+    ----------
+    features : FeaturesFile
+        Normalised ones.
+    search : Path
+        File of a `PreparedSearch`.
+    """
+
+    features: FeaturesFile
+    search: Path
+
+    def open(self) -> Callable[[Block], Arrays]:
+        """Read the prepared search."""
+        search = PreparedSearch.load(self.search, self.features.open())
+
+        def find(block: Block) -> Arrays:
+            indices, similarities = search.rows(np.arange(block.start, block.stop))
+            return {"indices": indices, "similarities": similarities}
+
+        return find
+
+
+@dataclass(frozen=True)
+class JudgePivots:
+    """Features and neighbours → ``likelihoods`` float32 (rows, k1) of each pivot's links.
+
+    Parameters
+    ----------
+    features : FeaturesFile
+        Normalised ones.
+    neighbors : Path
+        Folder of the neighbours' arrays.
+    model, device, precision : str
+        As for `LinkageClustering`; a model by its name or folder.
+    subgraphs : SubgraphSettings
+        Those to judge.
+    """
+
+    features: FeaturesFile
+    neighbors: Path
+    model: str
+    device: str
+    precision: Precision
+    subgraphs: SubgraphSettings
+
+    def pivots_per_batch(self, model: LinkModel | None) -> int:
+        """Pivots of a batch of the model: blocks of whole batches give what one block would."""
+        if model is None:
+            return 1
+        if isinstance(model, ContextGCN):
+            return context_prediction.pivots_per_batch(self.subgraphs.k_at_hop[0])
+        return judging.pivots_per_batch(self.subgraphs, model.device)
+
+    def open(self) -> Callable[[Block], Arrays]:
+        """Load the model, and compute what concerns all of the collection."""
+        model = load_link_model(self.model, choose_device(self.device))
+        graph, k = open_graph(self.neighbors), self.subgraphs.k_at_hop[0]
+        if model is None:
+            similarities = graph.similarities[:, :k]
+            return lambda block: {
+                "likelihoods": similarity_likelihoods(similarities[block.start : block.stop])
+            }
+        features = self.features.open()
+        if isinstance(model, ContextGCN):
+            judge = ContextJudge(model, features, graph, k)
+            return lambda block: {
+                "likelihoods": judge.likelihoods(np.arange(block.start, block.stop))
+            }
+        link_gcn, settings, precision = model, self.subgraphs, self.precision
+        return lambda block: {
+            "likelihoods": predict_likelihoods(
+                link_gcn,
+                features,
+                graph,
+                settings,
+                pivots=np.arange(block.start, block.stop),
+                precision=precision,
+            )
+        }
+
+
+def open_graph(folder: Path, **facts: Any) -> NeighborGraph:
+    """Map the arrays of finished neighbours; facts are the graph's method and recall."""
+    indices, similarities = mapped(folder / "indices.npy"), mapped(folder / "similarities.npy")
+    return NeighborGraph(indices, similarities, **facts)

@@ -1,0 +1,85 @@
+import numba
+import numpy as np
+import pytest
+
+from facelink.errors import InputError
+from facelink.files import load_arrays, save_arrays
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.neighbors.search import find_neighbors
+from tests.helpers import clustered_features
+
+FEATURES, _ = clustered_features(40, 15, 24, spread=1.0)
+EVERYONE = np.arange(len(FEATURES))
+K = 8
+
+
+@pytest.fixture(scope="module", params=[("exact", 0.98), ("ivf", 0.5), ("ivf", 0.98)], ids=str)
+def prepared(request):
+    method, recall = request.param
+    return PreparedSearch.prepare(FEATURES, K, method, recall_target=recall)
+
+
+class TestRows:
+    def test_blocks_in_any_order_give_the_rows_of_the_graph(self, prepared):
+        indices, similarities = prepared.rows(EVERYONE)
+        shuffled = np.random.default_rng(0).permutation(EVERYONE)
+        for block in np.array_split(shuffled, [1, 3, 200]):
+            found = prepared.rows(block)
+            np.testing.assert_array_equal(found[0], indices[block])
+            np.testing.assert_array_equal(found[1], similarities[block])
+
+    def test_it_is_what_find_neighbors_gives(self):
+        prepared = PreparedSearch.prepare(FEATURES, K, "ivf", recall_target=0.9)
+        graph = find_neighbors(FEATURES, K, "ivf", recall_target=0.9)
+        np.testing.assert_array_equal(prepared.rows(EVERYONE)[0], graph.indices)
+        assert (prepared.method, prepared.recall) == (graph.method, graph.recall)
+
+    def test_preparing_on_one_thread_gives_the_same_cells(self):
+        in_two = PreparedSearch.prepare(FEATURES, K, "ivf")
+        before = numba.get_num_threads()
+        numba.set_num_threads(1)
+        in_one = PreparedSearch.prepare(FEATURES, K, "ivf")
+        numba.set_num_threads(before)
+        np.testing.assert_array_equal(in_one.cells.index.centers, in_two.cells.index.centers)
+        assert (in_one.cells.n_first, in_one.cells.reach) == (
+            in_two.cells.n_first,
+            in_two.cells.reach,
+        )
+
+
+class TestFile:
+    def test_a_loaded_search_finds_the_same(self, prepared, tmp_path):
+        prepared.save(tmp_path / "search.safetensors")
+        loaded = PreparedSearch.load(tmp_path / "search.safetensors", FEATURES)
+        assert (loaded.method, loaded.recall) == (prepared.method, prepared.recall)
+        for found, expected in zip(loaded.rows(EVERYONE), prepared.rows(EVERYONE), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+    def test_hnsw_is_not_kept(self, tmp_path):
+        with pytest.raises(InputError, match=r"'hnsw' cannot be kept.*choose 'ivf' or 'exact'"):
+            PreparedSearch.prepare(FEATURES, K, "hnsw").save(tmp_path / "search.safetensors")
+
+    @pytest.mark.parametrize(
+        ("array", "metadata", "message"),
+        [
+            ({}, {"format": "facelink.links"}, "not written by this version"),
+            ({}, {"version": 2}, "not written by this version"),
+            ({}, {"n_instances": 5}, "prepared for 5 instances, but there are 600"),
+            ({}, {"n_neighbors": 600}, "method 'ivf' for k=600"),
+            ({}, {"method": "hnsw"}, "method 'hnsw' for k=8"),
+            ({}, {"n_first": 10**6}, r"do not suit features \(600, 24\)"),
+            ({}, {"reach": "far"}, "do not suit features"),
+            ({"starts": np.array([0, 600])}, {}, "do not suit features"),
+            ({"cohesion": np.zeros(15)}, {}, "do not suit features"),
+            ({"members": np.zeros(600, np.int32)}, {}, "do not hold each instance once"),
+            ({"members": np.full(600, -7, np.int32)}, {}, "do not hold each instance once"),
+            ({"starts": np.array([0, 600, 7] + 13 * [600])}, {}, "do not hold each instance once"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, tmp_path, array, metadata, message):
+        path = tmp_path / "search.safetensors"
+        PreparedSearch.prepare(FEATURES, K, "ivf").save(path)
+        arrays, stored = load_arrays(path, "search")
+        save_arrays(path, arrays | array, stored | metadata)
+        with pytest.raises(InputError, match=message):
+            PreparedSearch.load(path, FEATURES)

@@ -1,0 +1,106 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facelink.errors import InputError
+from facelink.stages.manifest import Manifest
+from facelink.stages.needs import BLOCK_ROWS, choose_block_rows, missing_disk_bytes, needs
+from facelink.stages.plan import plan
+from facelink.stages.run import run
+from facelink.stages.settings import RunSettings
+from facelink.stages.task import Task
+from tests.helpers import clustered_features
+
+STAGES = ["features", "neighbors", "likelihoods", "links", "labels"]
+
+MEASURED = {
+    50_000: {"features": 268, "neighbors": 327, "likelihoods": 506, "links": 365, "labels": 465},
+    150_000: {"features": 268, "neighbors": 361, "likelihoods": 547, "links": 463, "labels": 479},
+}
+"""Peak memory without mapped files, MiB: made-up faces (`benchmarks.large`), 256-d, k = 80, IVF,
+blocks of 16,384 rows, one thread."""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    path = tmp_path_factory.mktemp("faces") / "features.npy"
+    np.save(path, clustered_features(40, 10, 32)[0].astype(np.float16))
+    return RunSettings(path)
+
+
+@pytest.fixture(scope="module")
+def done(settings, tmp_path_factory):
+    work = tmp_path_factory.mktemp("done") / "work"
+    run(settings, work)
+    return work
+
+
+def task_of(settings, work, shape=None):
+    task = Task.load(settings, work)
+    if shape is None:
+        return task
+    subgraphs = replace(task.subgraphs, k_at_hop=(80,), n_edge_neighbors=10)
+    return replace(task, shape=shape, subgraphs=subgraphs, features=task.source)
+
+
+class TestNeeds:
+    @pytest.mark.parametrize("n_faces", MEASURED)
+    def test_memory_is_what_was_measured(self, settings, tmp_path, monkeypatch, n_faces):
+        monkeypatch.setattr("facelink.stages.needs.get_num_threads", lambda: 1)
+        task = task_of(replace(settings, neighbor_method="ivf"), tmp_path, (n_faces, 256))
+        for one in needs(task, 16_384):
+            share = one.memory_bytes / 2**20 / MEASURED[n_faces][one.stage]
+            assert 0.75 < share < 1.5, one.stage
+
+    def test_disk_is_what_is_written(self, settings, done):
+        planned = needs(task_of(settings, done), 4_096)
+        for one in planned:
+            written = sum(path.stat().st_size - 128 for path in (done / one.stage).glob("*.npy"))
+            tolerance = 0.6 if one.stage == "links" else 0.01
+            assert one.disk_bytes == pytest.approx(written, rel=tolerance), one.stage
+        assert sum(missing_disk_bytes(task_of(settings, done), done)) < planned[3].disk_bytes
+
+    @pytest.mark.parametrize("block_rows", BLOCK_ROWS)
+    def test_blocks_are_as_large_as_the_memory_allows(self, settings, tmp_path, block_rows):
+        task = task_of(settings, tmp_path, (20_000, 256))
+        least = max(one.memory_bytes for one in needs(task, block_rows))
+        for memory, expected in ((least, block_rows), (least - 1, block_rows // 2)):
+            limited = replace(task, settings=replace(settings, memory=str(memory)))
+            if expected >= BLOCK_ROWS[-1]:
+                assert choose_block_rows(limited) == expected
+            else:
+                with pytest.raises(InputError, match="even with blocks of 4,096 rows"):
+                    choose_block_rows(limited)
+
+    def test_the_stage_that_does_not_fit_is_named(self, settings, tmp_path):
+        task = task_of(replace(settings, memory="2G"), tmp_path, (5_210_000, 256))
+        with pytest.raises(InputError, match=r"stage 'labels' of 5,210,000 faces needs about "):
+            choose_block_rows(task)
+
+
+class TestPlan:
+    def test_nothing_is_done_in_a_new_folder(self, settings, tmp_path):
+        stages = plan(task_of(settings, tmp_path / "none"), tmp_path / "none")
+        assert [stage.stage for stage in stages] == STAGES
+        assert not any(stage.is_done for stage in stages)
+        assert all(stage.seconds > 0 for stage in stages)
+        assert not (tmp_path / "none").exists()
+
+    def test_what_is_done_takes_nothing(self, settings, done):
+        assert all(
+            stage.is_done and stage.seconds == 0 for stage in plan(task_of(settings, done), done)
+        )
+        changed = replace(settings, combine="max")
+        states = [stage.is_done for stage in plan(task_of(changed, done), done)]
+        assert states == [True, True, True, False, False]
+
+    def test_half_of_a_stage_takes_half_of_what_its_blocks_took(self, settings, done, tmp_path):
+        shutil.copytree(done, tmp_path / "work")
+        folder = tmp_path / "work" / "neighbors"
+        manifest = Manifest.read(folder)
+        half = replace(manifest.blocks[0], stop=200, seconds=50.0)
+        manifest.with_blocks((half,)).write(folder)
+        stage = plan(task_of(settings, tmp_path / "work"), tmp_path / "work")[1]
+        assert (stage.n_done, stage.seconds, stage.is_done) == (200, 50.0, False)

@@ -1,0 +1,168 @@
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facelink.clustering import LinkageClustering
+from facelink.errors import InputError, OutputError
+from facelink.features import load_features, save_features
+from facelink.labels import load_labels
+from facelink.stages import needs
+from facelink.stages.engine import LocalEngine
+from facelink.stages.run import run
+from facelink.stages.settings import RunSettings
+from tests.helpers import clustered_features
+
+FEATURES, LABELS = clustered_features(50, 8, 32, spread=0.9)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    path = tmp_path_factory.mktemp("faces") / "features.npy"
+    np.save(path, FEATURES)
+    return RunSettings(path, block_rows=150)
+
+
+class Heard:
+    def __init__(self):
+        self.stages = []
+
+    def note(self, message):
+        if not message.endswith(": kept") and ": done again" not in message:
+            self.stages.append(message.partition(":")[0])
+
+    def working(self, stage, n_rows):
+        return _Nothing()
+
+
+class _Nothing:
+    def __enter__(self):
+        return lambda n_done: None
+
+    def __exit__(self, *_):
+        return None
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"neighbor_method": "ivf"},
+            {"model": "cosine"},
+            {"model": "cosine", "merge": "threshold", "threshold": 0.8},
+            {"merge": "bfs", "k_at_hop": (12,), "combine": "min"},
+        ],
+        ids=str,
+    )
+    def test_they_are_those_of_linkage_clustering(self, settings, tmp_path, changes):
+        result = run(replace(settings, **changes), tmp_path / "work")
+        clustering = LinkageClustering(**changes).fit(FEATURES)
+        np.testing.assert_array_equal(result.labels, clustering.labels_)
+        np.testing.assert_array_equal(result.confidence, clustering.probabilities_)
+        assert result.report["neighbor_recall"] == clustering.neighbor_graph_.recall
+
+    def test_of_a_trained_model(self, settings, trained_model, tmp_path):
+        changed = replace(settings, model=str(trained_model), merge="likelihood")
+        expected = LinkageClustering(trained_model, merge="likelihood").fit_predict(FEATURES)
+        np.testing.assert_array_equal(run(changed, tmp_path / "work").labels, expected)
+
+    def test_with_constraints(self, settings, tmp_path):
+        (tmp_path / "same.csv").write_text("0,200\n")
+        (tmp_path / "different.csv").write_text("0,1\n")
+        changed = replace(
+            settings, must_link=tmp_path / "same.csv", cannot_link=tmp_path / "different.csv"
+        )
+        labels = run(changed, tmp_path / "work").labels
+        assert labels[0] == labels[200] != labels[1]
+
+    @pytest.mark.parametrize("block_rows", [37, 399, 10_000])
+    @pytest.mark.parametrize("method", ["exact", "ivf"])
+    def test_blocks_do_not_matter(self, settings, tmp_path, block_rows, method):
+        few = replace(settings, neighbor_method=method, k_at_hop=(20,))
+        one, other = tmp_path / "one", tmp_path / "other"
+        run(replace(few, block_rows=block_rows), one)
+        run(few, other)
+        for name in ("neighbors/indices", "likelihoods/likelihoods", "labels/labels"):
+            assert (one / f"{name}.npy").read_bytes() == (other / f"{name}.npy").read_bytes()
+
+    @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bin"])
+    def test_features_of_any_kind(self, settings, tmp_path, suffix):
+        path = tmp_path / f"features{suffix}"
+        save_features(path, 3 * FEATURES)
+        dim = 32 if suffix == ".bin" else None
+        out = tmp_path / "people.csv"
+        changed = RunSettings(path, dim=dim, block_rows=170, out=out)
+        result = run(changed, tmp_path / "work")
+        np.testing.assert_array_equal(
+            np.load(tmp_path / "work/features/features.npy"), load_features(path, dim=dim)
+        )
+        np.testing.assert_array_equal(load_labels(out), result.labels)
+
+
+class TestWhatIsDoneAgain:
+    @pytest.mark.parametrize(
+        ("changes", "stages"),
+        [
+            ({}, []),
+            ({"memory": "9G", "labels_true": True}, []),
+            ({"merge": "threshold", "threshold": 0.7}, ["labels"]),
+            ({"combine": "max"}, ["links", "labels"]),
+            ({"model": "cosine"}, ["likelihoods", "links", "labels"]),
+            ({"recall": 0.5}, ["neighbors", "likelihoods", "links", "labels"]),
+        ],
+        ids=str,
+    )
+    def test_only_what_depends_on_what_changed(self, settings, tmp_path, changes, stages):
+        run(settings, tmp_path / "work")
+        if changes.get("labels_true"):
+            np.save(tmp_path / "people.npy", LABELS)
+            changes = {**changes, "labels_true": tmp_path / "people.npy"}
+        heard = Heard()
+        result = run(replace(settings, **changes), tmp_path / "work", listener=heard)
+        assert heard.stages == stages
+        assert ("scores" in result.report) == ("labels_true" in changes)
+        page = (tmp_path / "work" / "report.md").read_text()
+        assert ("BCubed" in page) == ("labels_true" in changes)
+
+
+class TestEngines:
+    def test_work_can_be_sent_elsewhere_and_come_back_in_any_order(self, settings, tmp_path):
+        class Elsewhere(LocalEngine):
+            """Work is pickled, as for another machine, and finished backwards."""
+
+            def map(self, work, blocks):
+                compute = pickle.loads(pickle.dumps(work)).open()
+                for block in reversed(blocks):
+                    yield block, compute(block)
+
+        result = run(settings, tmp_path / "work", engine=Elsewhere())
+        np.testing.assert_array_equal(result.labels, LinkageClustering().fit_predict(FEATURES))
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"k_at_hop": (400,)}, "each of 400 instances has 399 others"),
+            ({"model": "nowhere"}, "no such folder"),
+            ({"merge": "threshold", "threshold": 2.0}, "threshold"),
+            ({"memory": "100M"}, "memory=100M: the stage 'likelihoods' of 400 faces needs about"),
+        ],
+        ids=str,
+    )
+    def test_before_any_stage(self, settings, tmp_path, changes, message):
+        with pytest.raises(InputError, match=message):
+            run(replace(settings, **changes), tmp_path / "work")
+        assert not (tmp_path / "work" / "neighbors").exists()
+
+    def test_a_disk_without_room(self, settings, tmp_path, monkeypatch):
+        monkeypatch.setattr(needs, "free_disk_bytes", lambda work: 1000)
+        with pytest.raises(OutputError, match=r"keeps .* GiB more, but only 0\.00 GiB are free"):
+            run(settings, tmp_path / "work")
+
+    def test_true_labels_of_other_faces(self, settings, tmp_path):
+        np.save(tmp_path / "people.npy", LABELS[:-1])
+        with pytest.raises(InputError, match="399 labels for 400 faces"):
+            run(replace(settings, labels_true=tmp_path / "people.npy"), tmp_path / "work")
