@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialize_arrays
 
 from facelink.errors import FacelinkError, InputError, OutputError
+from facelink.tensor_files import map_tensors, write_tensors
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def write_json(path: Path | str, value: Any) -> None:
 def save_arrays(
     path: Path | str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> None:
-    """Write named arrays and JSON metadata as one safetensors file.
+    """Write named arrays and JSON metadata as one safetensors file, without a copy in memory.
 
     Parameters
     ----------
@@ -129,14 +129,25 @@ def save_arrays(
     metadata
         JSON-serialisable values; stored as strings in the header.
     """
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {name: json.dumps(value) for name, value in metadata.items()}
     with written_beside(path) as temporary:
-        temporary.write_bytes(serialize_arrays(contiguous, metadata=header))
+        write_tensors(temporary, arrays, header)
 
 
-def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_arrays(
+    path: Path | str, what: str, *, mapped: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read a file written by `save_arrays`.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    what
+        What the file is to the user, for messages.
+    mapped
+        Leave the arrays in the file until they are used: for arrays that may
+        be larger than memory. What is written to them never reaches the file.
 
     Returns
     -------
@@ -153,8 +164,11 @@ def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dic
     path = existing_file(path, what)
     try:
         with safe_open(path, framework="np") as stored:
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            names = [] if mapped else stored.keys()
+            arrays = {name: stored.get_tensor(name) for name in names}
             header = stored.metadata() or {}
+        if mapped:
+            arrays = map_tensors(path)
     except (SafetensorError, OSError, TypeError) as error:
         raise InputError(
             f"{what} {path}: not a readable safetensors file ({error}). It may be truncated; "

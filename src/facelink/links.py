@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.blocks import blocks
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 
@@ -70,7 +71,7 @@ class Links:
         if n_links == 0:
             return
         first, second = self.pairs[:, 0], self.pairs[:, 1]
-        if first.min() < 0 or second.max() >= self.n_instances or (first >= second).any():
+        if first.min() < 0 or second.max() >= self.n_instances or _out_of_order(self.pairs):
             raise InputError(
                 f"links must name two different instances from 0 to {self.n_instances - 1}, the "
                 f"smaller id first; got ids from {self.pairs.min()} to {self.pairs.max()}. Sort "
@@ -101,8 +102,8 @@ class Links:
 
     @classmethod
     def load(cls, path: Path | str) -> "Links":
-        """Read links written by `save`; `InputError` if the file is not one."""
-        arrays, metadata = load_arrays(path, "links")
+        """Map links written by `save` into memory; `InputError` if the file is not one."""
+        arrays, metadata = load_arrays(path, "links", mapped=True)
         if metadata.get("format") != _FORMAT:
             raise InputError(f"links {path}: not a links file; write one with facelink links.")
         if metadata.get("version") != _VERSION:
@@ -120,3 +121,8 @@ class Links:
             )
         except KeyError as error:
             raise InputError(f"links {path}: {error} is missing; write the links again.") from error
+
+
+def _out_of_order(pairs: NDArray[np.int32]) -> bool:
+    """Whether a pair does not have the smaller id first."""
+    return any((pairs[block, 0] >= pairs[block, 1]).any() for block in blocks(len(pairs)))

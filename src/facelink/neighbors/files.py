@@ -107,7 +107,7 @@ def check_graph_path(path: Path | str) -> None:
 
 def _read_own(path: Path, features: _Features) -> NeighborGraph:
     with reading(path, _WHAT, ".safetensors"):
-        arrays, metadata = load_arrays(path, _WHAT)
+        arrays, metadata = load_arrays(path, _WHAT, mapped=True)
     if metadata.get("format") != _FORMAT or not {"indices", "similarities"} <= arrays.keys():
         raise InputError(
             f"{_WHAT} {path}: not a graph that facelink wrote; make one with facelink neighbors."
