@@ -16,7 +16,7 @@ from facelink.merging.cuts import weakest_cut
 from facelink.merging.likelihood import fit_to_groups
 from facelink.merging.photographs import InOnePhotograph
 from facelink.merging.placing import FREE
-from facelink.merging.rows import link_ends
+from facelink.merging.rows import links_of_instances
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class FaceLinks:
         Numbers of the faces, ascending, and of their photographs; −1 for none.
     links : Links
         Between places in `faces`.
-    starts, ends : int64 (N + 1,) and (2 L,)
-        As `link_ends` gives them.
+    starts, rows : int64 (N + 1,) and integer (2 L,)
+        Links of each face, as `links_of_instances` gives them.
     calibration : Calibration
         What the people that the album has say about the likelihoods.
     photo_log_odds : float
@@ -58,7 +58,7 @@ class FaceLinks:
     photos: NDArray[np.int64]
     links: Links
     starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    rows: NDArray[np.integer]
     calibration: Calibration
     photo_log_odds: float
 
@@ -72,13 +72,13 @@ class FaceLinks:
         labels = np.unique(np.where(people == FREE, alone, people), return_inverse=True)[1]
         calibration = fit_to_groups(links, labels)
         in_one_photo = InOnePhotograph.of(found.photos[order]).fitted(links, labels)
-        starts, ends = link_ends(len(order), links.pairs)
+        starts, rows = links_of_instances(len(order), links.pairs)
         return cls(
             found.faces[order],
             found.photos[order],
             links,
             starts,
-            ends,
+            rows,
             calibration,
             in_one_photo.log_odds,
         )
@@ -97,9 +97,10 @@ class FaceLinks:
         first = self.starts[places]
         counts = self.starts[places + 1] - first
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        ends = self.ends[np.repeat(first, counts) + within]
-        there = self.links.pairs[ends // 2, ends % 2].astype(np.int64)
-        return LinkEnds(ends // 2, np.repeat(places, counts), there)
+        links = self.rows[np.repeat(first, counts) + within].astype(np.int64)
+        here = np.repeat(places, counts)
+        there = self.links.pairs[links].sum(axis=1) - here
+        return LinkEnds(links, here, there)
 
 
 class Evidence:
