@@ -10,7 +10,6 @@ import typer
 from facelink import __version__
 from facelink.cli import (
     album,
-    album_export,
     benchmark,
     context_training,
     evaluation,
@@ -52,7 +51,6 @@ for _command in (
 ):
     app.command(_command.__name__.replace("_", "-"), cls=VariadicCommand)(_command)
 
-album.app.command("export", cls=VariadicCommand)(album_export.export)
 app.add_typer(album.app, name="album")
 
 

@@ -10,7 +10,7 @@ from facelink.album.decisions import name_person
 from facelink.album.library import edit_album, open_album
 from facelink.album.lock import write_lock
 from facelink.album.queries import people
-from facelink.cli import album as album_commands
+from facelink.cli import album_growth
 from facelink.photos.pipeline import FaceReader
 from tests.helpers import clustered_features
 from tests.unit.photos.fakes import MeanColour, OneFace
@@ -145,7 +145,7 @@ def pictures(tmp_path, monkeypatch):
         pixels = random.integers(0, 100, (150, 120, 3)) + shade
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
     reader = FaceReader(OneFace(), MeanColour())
-    monkeypatch.setattr(album_commands, "face_reader", lambda *_: reader)
+    monkeypatch.setattr(album_growth, "face_reader", lambda *_: reader)
     return folder
 
 

@@ -5,7 +5,7 @@ text, so that other programs' properties, prefixes, comments and blanks stay as 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -212,8 +212,8 @@ def replaced(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
-def declarations(wanted: list[str], around: dict[str, str]) -> str:
-    """Declare those of our prefixes that do not mean the same already."""
+def declarations(wanted: Sequence[str], around: Mapping[str, str]) -> str:
+    """Declare those of our prefixes that do not mean the same already in the text around."""
     missing = [one for one in wanted if around.get(one) != PREFIXES[one]]
     return "".join(f" xmlns:{one}={quoteattr(PREFIXES[one])}" for one in missing)
 

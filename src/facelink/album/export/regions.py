@@ -6,7 +6,7 @@ the guidelines provide for.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import quoteattr
@@ -15,6 +15,7 @@ from facelink.album.export.areas import Area
 from facelink.album.export.packets import (
     MWG,
     OURS,
+    PREFIXES,
     RDF,
     ST_AREA,
     Element,
@@ -106,6 +107,8 @@ class RegionsOfPacket:
             if regions is not None:
                 region_list = regions.field_element((MWG, "RegionList"))
                 listed = None if region_list is None else region_list.child(*_LISTS)
+                if region_list is not None and region_list.children and listed is None:
+                    raise UnusablePacketError("its face regions are in no list")
                 items = [] if listed is None else listed.children
                 known = tuple(_known(item) for item in items if item.name == (RDF, "li"))
                 return cls(data, rdf, description, regions, listed, known)
@@ -167,11 +170,10 @@ class RegionsOfPacket:
     def _new_description(self, regions: Sequence[NewRegion], width: int, height: int) -> str:
         described = self.rdf.child((RDF, "Description"))
         about = "" if described is None else described.attributes.get((RDF, "about"), "")
-        names = ["rdf", "mwg-rs", "stDim", "stArea", "facelink"]
-        block = _block(regions, width, height, dict.fromkeys(names, ""), declare=False)
         return (
-            f"<rdf:Description{declarations(names, self.rdf.prefixes)} "
-            f"rdf:about={quoteattr(about)}>\n{block}\n</rdf:Description>\n"
+            f"<rdf:Description{declarations(tuple(PREFIXES), self.rdf.prefixes)} "
+            f"rdf:about={quoteattr(about)}>\n{_block(regions, width, height, PREFIXES)}\n"
+            "</rdf:Description>\n"
         )
 
 
@@ -199,10 +201,9 @@ def _area(element: Element | None) -> Area | None:
     return Area(*values) if all(map(math.isfinite, values)) and min(values[2:]) > 0 else None
 
 
-def _item(region: NewRegion, around: dict[str, str], *, declare: bool = True) -> str:
-    names = ["rdf", "mwg-rs", "stArea", "facelink"]
-    declared = declarations(names, around) if declare else ""
-    area = region.area
+def _item(region: NewRegion, around: Mapping[str, str]) -> str:
+    """A region as text, where these prefixes are declared around it."""
+    declared, area = declarations(["rdf", "mwg-rs", "stArea", "facelink"], around), region.area
     return (
         f"<rdf:li{declared}><rdf:Description mwg-rs:Name={quoteattr(region.name)} "
         f'mwg-rs:Type="Face">'
@@ -213,19 +214,11 @@ def _item(region: NewRegion, around: dict[str, str], *, declare: bool = True) ->
     )
 
 
-def _block(
-    regions: Sequence[NewRegion],
-    width: int,
-    height: int,
-    around: dict[str, str],
-    *,
-    declare: bool = True,
-) -> str:
-    names = ["rdf", "mwg-rs", "stDim", "stArea", "facelink"]
-    declared = declarations(names, around) if declare else ""
-    items = "".join(_item(one, around, declare=False) for one in regions)
+def _block(regions: Sequence[NewRegion], width: int, height: int, around: Mapping[str, str]) -> str:
+    """All regions as text, where these prefixes are declared around them."""
+    items = "".join(_item(one, PREFIXES) for one in regions)
     return (
-        f'<mwg-rs:Regions{declared} rdf:parseType="Resource">\n'
+        f'<mwg-rs:Regions{declarations(tuple(PREFIXES), around)} rdf:parseType="Resource">\n'
         f'<mwg-rs:AppliedToDimensions stDim:w="{width}" stDim:h="{height}" stDim:unit="pixel"/>\n'
         f"<mwg-rs:RegionList><rdf:Bag>\n{items}</rdf:Bag></mwg-rs:RegionList>\n"
         "</mwg-rs:Regions>"

@@ -29,8 +29,9 @@ COLUMNS = pa.schema(
 """One row a face. The box is in pixels of the upright photograph; id is what the face is called
 where it was imported from."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would compute (OWASP, CSV injection)."""
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+"""How a cell begins that a spreadsheet would compute, in some languages also the wide signs
+(OWASP, CSV injection)."""
 
 _BOX_DECIMALS, _CONFIDENCE_DECIMALS = 2, 4
 

@@ -90,3 +90,9 @@ def test_regions_that_say_no_place_have_none():
 def test_xml_that_is_no_xmp_is_refused():
     with pytest.raises(UnusablePacketError, match="no rdf:RDF"):
         RegionsOfPacket.of(b"<html/>")
+
+
+def test_regions_in_an_unknown_form_are_not_overwritten():
+    packet = DIGIKAM.format(name="Ada").replace("rdf:Bag", "rdf:Box")
+    with pytest.raises(UnusablePacketError, match="in no list"):
+        RegionsOfPacket.of(packet.encode())

@@ -41,6 +41,7 @@ def test_csv_has_one_row_a_face(pictured, tmp_path):
         ("+49", "'+49"),
         ("-1", "'-1"),
         ("@x", "'@x"),
+        ("＝1", "'＝1"),
         ('Zo\u00eb, "the\nbest"', 'Zo\u00eb, "the\nbest"'),
         ("1=1", "1=1"),
     ],
