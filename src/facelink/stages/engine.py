@@ -7,7 +7,8 @@ anywhere where these files can be read; what a block gives is written by the pro
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -33,10 +34,16 @@ class Block:
 
 
 class BlockWork(Protocol):
-    """What a stage does with a block: settings and paths, small and able to be pickled."""
+    """What a stage does with a block: settings and paths, small, hashable, able to be pickled."""
+
+    def __hash__(self) -> int:
+        """Equal works are opened once."""
 
     def open(self) -> Callable[[Block], Arrays]:
         """Open what is read, once in each process; returns a pure function of the block."""
+
+    def moved(self, where: Callable[[Path], Path]) -> Self:
+        """Return the same work on files that are elsewhere; `where` tells of each path."""
 
 
 class Engine(Protocol):

@@ -1,7 +1,7 @@
 """What each stage does with a block of rows: small descriptions that any process can open."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from facelink.features import normalize_rows, open_features
 from facelink.link_prediction import predict_likelihoods, similarity_likelihoods
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device
-from facelink.models.loading import LinkModel, load_link_model
+from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.stages.blocks import mapped
@@ -43,6 +43,10 @@ class FeaturesFile:
         """Features (N, D) as they are stored; memory-mapped if the kind of file allows it."""
         return np.asarray(open_features(self.path, dim=self.dim))
 
+    def moved(self, where: Callable[[Path], Path]) -> "FeaturesFile":
+        """The same file elsewhere."""
+        return replace(self, path=where(self.path))
+
     @property
     def is_mapped(self) -> bool:
         """Whether the kind of file allows that."""
@@ -54,6 +58,10 @@ class NormalizeRows:
     """Features as they are stored → ``features`` float32 (rows, D) of norm 1."""
 
     source: FeaturesFile
+
+    def moved(self, where: Callable[[Path], Path]) -> "NormalizeRows":
+        """The same work on a file elsewhere."""
+        return replace(self, source=self.source.moved(where))
 
     def open(self) -> Callable[[Block], Arrays]:
         """Map the file."""
@@ -77,6 +85,10 @@ class FindNeighbors:
 
     features: FeaturesFile
     search: Path
+
+    def moved(self, where: Callable[[Path], Path]) -> "FindNeighbors":
+        """The same work on files elsewhere."""
+        return replace(self, features=self.features.moved(where), search=where(self.search))
 
     def open(self) -> Callable[[Block], Arrays]:
         """Read the prepared search."""
@@ -111,6 +123,16 @@ class JudgePivots:
     device: str
     precision: Precision
     subgraphs: SubgraphSettings
+
+    def moved(self, where: Callable[[Path], Path]) -> "JudgePivots":
+        """The same work on files elsewhere; a model in a folder goes with them."""
+        is_folder = self.model not in (CONTEXT, COSINE)
+        return replace(
+            self,
+            features=self.features.moved(where),
+            neighbors=where(self.neighbors),
+            model=str(where(Path(self.model))) if is_folder else self.model,
+        )
 
     def pivots_per_batch(self, model: LinkModel | None) -> int:
         """Pivots of a batch of the model: blocks of whole batches give what one block would."""

@@ -1,0 +1,202 @@
+"""Blocks as tasks of a Ray cluster: on the cores of this machine, or on many machines.
+
+What a machine has to see is the files that the stages read; they are shared folders' own, or are
+handed out by `SharedFiles`. What a task gives comes back to the process that runs the stages, which
+alone writes. So a worker can be lost at any time: its block is done again elsewhere, and nothing is
+half written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from types import ModuleType
+from typing import Any, Self, TypeVar
+
+from facelink.errors import FacelinkError, InputError, OutputError
+from facelink.stages.engine import Arrays, Block, BlockWork
+from facelink.stages.shared_files import SharedFiles
+
+_AHEAD = 2
+"""Tasks given out for each that can run: none waits for the process that writes."""
+
+_MAX_RETRIES = 5
+"""Times that a task is done again when its worker is lost."""
+
+_FORGETTING_SECONDS = 30.0
+"""Time for machines to remove what they have fetched."""
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class RayEngine:
+    """Works on blocks as tasks of a Ray cluster; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a cluster that runs, as for ``ray.init``: ``"auto"``, ``"ray://host:10001"``. By
+        default a cluster of its own, on this machine, which ends with the engine.
+    n_workers : int, optional
+        Workers of a cluster of its own; by default one for each core.
+    shared : SharedFiles, optional
+        Hands out the files that are read; by default every machine sees them
+        under the paths that they have here.
+    task_memory : int, optional
+        Bytes that a task takes: a machine is given no more tasks at once than
+        its memory holds.
+
+    Raises
+    ------
+    InputError
+        If ray is not installed or a number is below 1.
+    OutputError
+        If there is no cluster at the address.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        n_workers: int | None = None,
+        shared: SharedFiles | None = None,
+        task_memory: int | None = None,
+    ) -> None:
+        for name, value in (("n_workers", n_workers), ("task_memory", task_memory)):
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value}; give at least 1, or nothing.")
+        self._ray = _imported()
+        self._shared = shared
+        self._options = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
+        if task_memory is not None:
+            self._options["memory"] = task_memory
+        self._connect(address, n_workers)
+
+    def _connect(self, address: str | None, n_workers: int | None) -> None:
+        own = {"num_cpus": n_workers, "include_dashboard": False} if address is None else {}
+        try:
+            # "local": never a cluster that happens to run here and was not asked for
+            self._ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            where = "here" if address is None else f"at {address!r}"
+            raise OutputError(
+                f"no Ray cluster {where}: {error}. Start one with ray start --head, or leave "
+                "--address out for one on this machine."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._shared is not None:
+            self._forget_files(self._shared)
+        self._ray.shutdown()
+
+    def _forget_files(self, shared: SharedFiles) -> None:
+        """Remove what the machines have fetched: features of faces are not to be left about."""
+        on_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        task = self._ray.remote(num_cpus=0)(SharedFiles.forget)
+        left = [
+            task.options(scheduling_strategy=on_node(node["NodeID"], soft=False)).remote(shared)
+            for node in self._ray.nodes()
+            if node["Alive"]
+        ]
+        self._ray.wait(left, num_returns=len(left), timeout=_FORGETTING_SECONDS)
+
+    @property
+    def n_at_once(self) -> int:
+        """Tasks that the cluster can work on at the same time."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
+        """Each block with its arrays, in the order in which they are finished.
+
+        Raises
+        ------
+        FacelinkError
+            What a block raises.
+        OutputError
+            If a block's worker is lost again and again.
+        """
+        shared = self._shared
+        handed_out = work if shared is None else work.moved(shared.hand_out)
+        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(_compute)
+        running: dict[Any, Block] = {}
+        waiting = iter(blocks)
+        try:
+            while True:
+                for block in islice(waiting, _AHEAD * self.n_at_once - len(running)):
+                    running[task.remote(handed_out, shared, block)] = block
+                if not running:
+                    return
+                (finished, *_), _ = self._ray.wait(list(running))
+                block = running.pop(finished)
+                yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
+                del finished
+        finally:
+            for left in running:
+                self._ray.cancel(left, force=True)
+
+    def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+        """Outcome of a pure function for each item, in the order of the items.
+
+        Items and outcomes travel; only as many are made as workers can take.
+
+        Raises
+        ------
+        FacelinkError, OutputError
+            As from `map`.
+        """
+        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(function)
+        running: list[Any] = []
+        waiting = iter(items)
+        n_given = 0
+        try:
+            while True:
+                for item in islice(waiting, _AHEAD * self.n_at_once - len(running)):
+                    running.append(task.remote(item))
+                if not running:
+                    return
+                n_given += 1
+                yield self._outcome(running.pop(0), f"part {n_given}")
+        finally:
+            for left in running:
+                self._ray.cancel(left, force=True)
+
+    def _outcome(self, task: Any, what: str) -> Any:
+        """Wait for a task; its own error is raised as it would be without Ray."""
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FacelinkError):
+                raise error.cause from error
+            raise
+        except self._ray.exceptions.RayError as error:
+            raise OutputError(
+                f"{what} could not be computed: its worker was lost {_MAX_RETRIES + 1} times "
+                f"({error}). If workers run out of memory, give --block-rows a lower number; what "
+                "is finished is kept."
+            ) from error
+
+
+def _compute(work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:
+    """One block, in a worker."""
+    return _opened(work, shared)(block)
+
+
+@lru_cache(maxsize=1)
+def _opened(work: BlockWork, shared: SharedFiles | None) -> Callable[[Block], Arrays]:
+    """Open what is read once in each worker; that of the stage before is let go."""
+    return (work if shared is None else work.moved(shared.fetch)).open()
+
+
+def _imported() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            f"the engine 'ray' cannot be imported ({error}); install it with pip install "
+            "'facelink[ray]'."
+        ) from error
+    ray_module: ModuleType = ray
+    return ray_module
