@@ -4,20 +4,24 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from facelink.cli import options
 from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
+from facelink.errors import InputError
 from facelink.link_prediction import CombineDirections
 from facelink.merging.merge import MergeChoice
 from facelink.models.device import Precision
+from facelink.stages.engine import Engine, LocalEngine
 from facelink.stages.listening import Advance
 from facelink.stages.needs import free_disk_bytes
 from facelink.stages.plan import StagePlan, plan
+from facelink.stages.ray_engine import RayEngine
 from facelink.stages.run import run as run_stages
 from facelink.stages.settings import NeighborMethod, RunSettings
+from facelink.stages.shared_files import SharedFiles
 from facelink.stages.task import Task
 
 INTERRUPTED = 130
@@ -129,6 +133,31 @@ def run(
             "write nothing.",
         ),
     ] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Work in this process, or as tasks of a Ray cluster."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="auto|ray://HOST:PORT",
+            help="Ray cluster to work on. [default: one of its own, on this machine]",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Workers of a Ray cluster of its own."),
+    ] = None,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            "--shared",
+            metavar="URL",
+            help="Hand files out to Ray's machines through this place, as s3://bucket/folder. "
+            "[default: they all see DIR and the features under the same paths]",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Group millions of faces: neighbours, links and people, each kept on the disk.
@@ -139,6 +168,7 @@ def run(
 
     Example: facelink run features.npy --work people.run --out people.parquet
     """
+    _check_engine_options(engine, address=address, workers=workers, shared=shared)
     is_config = source.suffix.lower() == ".toml"
     settings = RunSettings.read(source) if is_config else RunSettings(source)
     settings = settings.with_options(
@@ -169,7 +199,8 @@ def run(
         _print_plan(settings, work, as_json=json)
         return
     try:
-        result = run_stages(settings, work, listener=_Notes(), restart=restart)
+        with _engine(engine, address, workers, shared) as chosen:
+            result = run_stages(settings, work, engine=chosen, listener=_Notes(), restart=restart)
     except KeyboardInterrupt:
         note("stopped. What is finished is kept; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
@@ -178,6 +209,27 @@ def run(
         for name in ("stages", "machine", "cluster_sizes", "scores"):
             facts.pop(name, None)
     print_facts({**facts, "labels": str(work / "labels" / "labels.npy")}, as_json=json)
+
+
+def _check_engine_options(engine: str, **given: object) -> None:
+    """Raise `InputError` for options of Ray without it, and for two that exclude each other."""
+    for name, value in given.items():
+        if value is not None and engine != "ray":
+            raise InputError(f"--{name} without --engine ray; only Ray's workers need it.")
+    if given["address"] is not None and given["workers"] is not None:
+        raise InputError("--address and --workers; a cluster that runs has its own workers.")
+
+
+@contextlib.contextmanager
+def _engine(
+    engine: str, address: str | None, workers: int | None, shared: str | None
+) -> Iterator[Engine]:
+    if engine == "local":
+        yield LocalEngine()
+        return
+    handed_out = None if shared is None else SharedFiles(shared)
+    with RayEngine(address, n_workers=workers, shared=handed_out) as ray_engine:
+        yield ray_engine
 
 
 def _print_plan(settings: RunSettings, work: Path, *, as_json: bool) -> None:

@@ -5,12 +5,18 @@ that are only read, never on another block. An engine may therefore work on them
 anywhere where these files can be read; what a block gives is written by the process that called it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from numpy.typing import NDArray
+
+_BLOCKS_EACH = 4
+"""Blocks for each worker: none waits long for the last one."""
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name; those of a block have one row for each of its rows."""
@@ -47,7 +53,11 @@ class BlockWork(Protocol):
 
 
 class Engine(Protocol):
-    """Works on blocks."""
+    """Works on blocks, and on items that need no files."""
+
+    @property
+    def n_at_once(self) -> int:
+        """Blocks that it works on at the same time."""
 
     def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
         """Each block with its arrays, in the order in which they are finished.
@@ -56,9 +66,17 @@ class Engine(Protocol):
         are then of no interest any more.
         """
 
+    def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+        """Outcome of a pure function for each item, in the order of the items."""
+
 
 class LocalEngine:
     """Works on one block after another in this process, by all of its threads."""
+
+    @property
+    def n_at_once(self) -> int:
+        """One."""
+        return 1
 
     def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
         """Each block with its arrays, in order."""
@@ -66,7 +84,18 @@ class LocalEngine:
         for block in blocks:
             yield block, compute(block)
 
+    def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+        """Outcome of a function for each item, one after another."""
+        return map(function, items)
+
 
 def blocks_between(start: int, stop: int, n_rows: int) -> list[Block]:
     """Consecutive blocks of `n_rows` rows, the last one shorter, that fill a range of rows."""
     return [Block(first, min(stop, first + n_rows)) for first in range(start, stop, n_rows)]
+
+
+def rows_for_all(engine: Engine, n_rows: int, most: int) -> int:
+    """Rows of a block, at most so many, that give an engine's workers several blocks each."""
+    if engine.n_at_once == 1:
+        return most
+    return max(1, min(most, -(-n_rows // (_BLOCKS_EACH * engine.n_at_once))))

@@ -9,24 +9,19 @@ half written.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from facelink.errors import FacelinkError, InputError, OutputError
-from facelink.stages.engine import Arrays, Block, BlockWork
+from facelink.stages.engine import Arrays, Block, BlockWork, Item, Outcome
 from facelink.stages.shared_files import SharedFiles
 
 _AHEAD = 2
 """Tasks given out for each that can run: none waits for the process that writes."""
 
-_MAX_RETRIES = 5
-"""Times that a task is done again when its worker is lost."""
-
 _FORGETTING_SECONDS = 30.0
 """Time for machines to remove what they have fetched."""
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 
 class RayEngine:
@@ -45,6 +40,8 @@ class RayEngine:
     task_memory : int, optional
         Bytes that a task takes: a machine is given no more tasks at once than
         its memory holds.
+    max_retries : int
+        Times that a task is done again when its worker is lost.
 
     Raises
     ------
@@ -61,13 +58,15 @@ class RayEngine:
         n_workers: int | None = None,
         shared: SharedFiles | None = None,
         task_memory: int | None = None,
+        max_retries: int = 5,
     ) -> None:
         for name, value in (("n_workers", n_workers), ("task_memory", task_memory)):
             if value is not None and value < 1:
                 raise InputError(f"{name}={value}; give at least 1, or nothing.")
         self._ray = _imported()
         self._shared = shared
-        self._options = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
+        self._max_retries = max_retries
+        self._options = {"num_cpus": 1, "max_retries": max_retries}
         if task_memory is not None:
             self._options["memory"] = task_memory
         self._connect(address, n_workers)
@@ -119,7 +118,7 @@ class RayEngine:
             If a block's worker is lost again and again.
         """
         shared = self._shared
-        handed_out = work if shared is None else work.moved(shared.hand_out)
+        handed_out = work.moved(Path.absolute if shared is None else shared.hand_out)
         task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(_compute)
         running: dict[Any, Block] = {}
         waiting = iter(blocks)
@@ -147,14 +146,14 @@ class RayEngine:
         FacelinkError, OutputError
             As from `map`.
         """
-        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(function)
+        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(_call)
         running: list[Any] = []
         waiting = iter(items)
         n_given = 0
         try:
             while True:
                 for item in islice(waiting, _AHEAD * self.n_at_once - len(running)):
-                    running.append(task.remote(item))
+                    running.append(task.remote(function, item))
                 if not running:
                     return
                 n_given += 1
@@ -173,10 +172,15 @@ class RayEngine:
             raise
         except self._ray.exceptions.RayError as error:
             raise OutputError(
-                f"{what} could not be computed: its worker was lost {_MAX_RETRIES + 1} times "
+                f"{what} could not be computed: its worker was lost {self._max_retries + 1} times "
                 f"({error}). If workers run out of memory, give --block-rows a lower number; what "
                 "is finished is kept."
             ) from error
+
+
+def _call(function: Callable[[Item], Outcome], item: Item) -> Outcome:
+    """One item, in a worker."""
+    return function(item)
 
 
 def _compute(work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:

@@ -15,7 +15,7 @@ from facelink.links import Links
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
 from facelink.stages.course import Course
-from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine
+from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
 from facelink.stages.folder import work_folder
 from facelink.stages.listening import Listener, Silent
 from facelink.stages.needs import check_disk, choose_block_rows
@@ -95,9 +95,9 @@ def run(
     work = work.absolute()
     with work_folder(work, restart=restart):
         task = Task.load(settings, work)
-        course = Course(
-            work, choose_block_rows(task), engine or LocalEngine(), listener or Silent()
-        )
+        engine = engine or LocalEngine()
+        block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
+        course = Course(work, block_rows, engine, listener or Silent())
         check_disk(task, work)
         for stage in (_features, _neighbors, _likelihoods, _links, _labels):
             stage(course, task)

@@ -41,6 +41,8 @@ class SharedFiles:
 
     def __post_init__(self) -> None:
         try:
+            if "://" not in self.url:
+                raise ValueError("no URL")
             fsspec.core.url_to_fs(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(

@@ -1,0 +1,142 @@
+"""The stages on a Ray cluster of this machine, whose workers are killed."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="the extra ray is not installed")
+
+from facelink.errors import InputError, OutputError
+from facelink.stages.engine import Block, blocks_between, rows_for_all
+from facelink.stages.ray_engine import RayEngine
+from facelink.stages.run import run
+from facelink.stages.settings import RunSettings
+from facelink.stages.shared_files import SharedFiles
+from facelink.synthetic import SyntheticSettings, make_faces
+
+N_WORKERS, MAX_RETRIES = 2, 1
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return SharedFiles(f"file://{tmp_path_factory.mktemp('shared')}")
+
+
+@pytest.fixture(scope="module")
+def engine(shared):
+    with RayEngine(n_workers=N_WORKERS, shared=shared, max_retries=MAX_RETRIES) as started:
+        yield started
+    assert not Path(tempfile.gettempdir(), f"facelink-{shared.token}").exists()
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work whose worker dies at a block as long as one of some files can be made."""
+
+    work: Any
+    marks: tuple[Path, ...] = ()
+
+    def moved(self, where: Callable[[Path], Path]) -> "Work":
+        return Work(self.work.moved(where), self.marks)
+
+    def open(self):
+        compute = self.work.open()
+
+        def die_or_compute(block):
+            for mark in self.marks:
+                try:
+                    mark.touch(exist_ok=False)
+                except FileExistsError:
+                    continue
+                os.kill(os.getpid(), signal.SIGKILL)
+            return compute(block)
+
+        return die_or_compute
+
+
+@dataclass(frozen=True)
+class Squares:
+    """A block's numbers, squared; some are refused."""
+
+    refused: int = -1
+
+    def moved(self, where: Callable[[Path], Path]) -> "Squares":
+        return self
+
+    def open(self):
+        def compute(block):
+            if block.start <= self.refused < block.stop:
+                raise InputError(f"{self.refused} cannot be squared.")
+            return {"squares": np.arange(block.start, block.stop) ** 2}
+
+        return compute
+
+
+class DyingEngine:
+    """An engine one of whose workers is killed in each stage."""
+
+    def __init__(self, engine, folder):
+        self.engine, self.folder, self.n_stages = engine, folder, 0
+        self.n_at_once, self.each = engine.n_at_once, engine.each
+
+    def map(self, work, blocks):
+        self.n_stages += 1
+        return self.engine.map(Work(work, (self.folder / str(self.n_stages),)), blocks)
+
+
+def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, shared, tmp_path):
+    faces = make_faces(SyntheticSettings(n_faces=600, n_features=16), seed=0)
+    np.save(tmp_path / "faces.npy", 2 * faces.features)
+    settings = RunSettings(tmp_path / "faces.npy", neighbor_method="ivf")
+    alone = run(settings, tmp_path / "alone")
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    together = run(settings, tmp_path / "together", engine=DyingEngine(engine, marks))
+    assert len(list(marks.iterdir())) == 3
+    np.testing.assert_array_equal(together.labels, alone.labels)
+    np.testing.assert_array_equal(together.confidence, alone.confidence)
+    fetched = Path(tempfile.gettempdir(), f"facelink-{shared.token}")
+    assert any(fetched.rglob("indices.npy"))
+
+
+def test_every_block_comes_once(engine):
+    blocks = blocks_between(0, 100, 7)
+    done = dict(engine.map(Squares(), blocks))
+    assert sorted(done) == blocks
+    assert all(
+        done[block]["squares"].tolist() == [n**2 for n in range(block.start, block.stop)]
+        for block in blocks
+    )
+
+
+def test_a_block_s_own_error_is_raised(engine):
+    with pytest.raises(InputError, match=r"^40 cannot be squared\.$"):
+        list(engine.map(Squares(refused=40), blocks_between(0, 100, 7)))
+
+
+def test_items_come_back_in_order(engine):
+    assert list(engine.each(str, range(50))) == [str(number) for number in range(50)]
+
+
+def test_blocks_are_enough_for_all(engine):
+    assert engine.n_at_once == N_WORKERS
+    assert rows_for_all(engine, 800, 65_536) == 100
+    assert rows_for_all(engine, 10**9, 65_536) == 65_536
+
+
+def test_workers_that_are_lost_again_and_again(engine, tmp_path):
+    marks = tuple(tmp_path / str(number) for number in range(MAX_RETRIES + 1))
+    with pytest.raises(OutputError, match=r"rows 0 to 9 could not be computed.*lost 2 times"):
+        list(engine.map(Work(Squares(), marks), [Block(0, 10)]))
+
+
+def test_no_cluster_at_an_address():
+    with pytest.raises(InputError, match="n_workers=0"):
+        RayEngine(n_workers=0)
