@@ -75,3 +75,18 @@ def test_interrupted_by_hand_it_says_how_to_go_on(refused, features, tmp_path, m
     monkeypatch.setattr(Course, "at_once", interrupted)
     message = refused("run", features, "--work", tmp_path / "work", code=command.INTERRUPTED)
     assert "What is finished is kept; the same command goes on from there." in message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--workers", 2), "--workers without --engine ray"),
+        (("--address", "auto"), "--address without --engine ray"),
+        (("--shared", "s3://bucket"), "--shared without --engine ray"),
+        (("--engine", "ray", "--address", "auto", "--workers", 2), "its own workers"),
+        (("--engine", "ray", "--shared", "somewhere"), "Give a URL"),
+    ],
+)
+def test_options_of_ray(refused, features, tmp_path, options, message):
+    assert message in refused("run", features, "--work", tmp_path / "work", *options)
+    assert not (tmp_path / "work").exists()

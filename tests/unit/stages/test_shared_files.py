@@ -70,7 +70,7 @@ def test_what_is_not_what_was_sent_is_refused(shared, place, file):
 def test_what_is_not_there(shared, place, file):
     name = shared.hand_out(file)
     next(place.rglob("faces.npy")).unlink()
-    with pytest.raises(OutputError, match="is damaged|cannot be read"):
+    with pytest.raises(OutputError, match=r"is damaged|cannot be read"):
         shared.fetch(name)
     place.joinpath(name.parts[0]).rmdir()
     with pytest.raises(OutputError, match="cannot be read or written"):
