@@ -1,33 +1,32 @@
-"""The default path on hundreds of thousands of made-up faces: seconds, memory and scores by stage.
+"""`facelink run` on ever more made-up faces: seconds, memory and scores by stage, and their growth.
 
-    python -m benchmarks.large [--faces 584000] [--features 256] [--out RECORD]
+    python -m benchmarks.large [--faces 50000 150000 584000] --work DIR [--recall R] [--out RECORD]
 
-The faces have the sizes of MS1M's people: about 65 a person, few alone, at most 400.
-Compiling is done on a small collection before the clock runs. Prints a Markdown table.
+The faces have the sizes of MS1M's people: about 65 a person, few alone, at most 400. Each size
+is made up, and grouped, in a process of its own; a run that was cut goes on. Compiling is done on a
+small collection first. Prints Markdown tables.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from facelink.benchmark.machine import machine, peak_memory_bytes, versions
-from facelink.context_prediction import predict_context_likelihoods
+import numpy as np
+
+from facelink.benchmark.machine import machine, versions
 from facelink.files import write_json
-from facelink.link_prediction import combine_directions
-from facelink.links import Links
-from facelink.merging.likelihood import merge_by_likelihood
-from facelink.metrics import clustering_scores
-from facelink.models.context_gcn import ContextGCN
-from facelink.neighbors.search import AUTO_EXACT_LIMIT, find_neighbors
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
 
-_K = 80
 _WARM_UP_FACES = 2_000
-
-Outcome = TypeVar("Outcome")
+_SUSPICIOUS_POWER = 1.3
+"""Growth between two sizes above this power of N is marked."""
 
 
 def made_up(n_faces: int, n_features: int, seed: int) -> SyntheticFaces:
@@ -44,82 +43,104 @@ def made_up(n_faces: int, n_features: int, seed: int) -> SyntheticFaces:
     )
 
 
-class Stages:
-    """Runs stages and remembers what they took."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def run(self, stage: str, work: Callable[[], Outcome]) -> Outcome:
-        """Print the stage's line and return what it made."""
-        start = time.perf_counter()
-        outcome = work()
-        seconds = time.perf_counter() - start
-        peak = peak_memory_bytes()
-        self.rows.append({"stage": stage, "seconds": seconds, "peak_memory_bytes": peak})
-        print(f"| {stage} | {seconds:.1f} s | {peak / 2**30:.2f} GiB |", flush=True)
-        return outcome
+def keep(folder: Path, n_faces: int, n_features: int, seed: int) -> None:
+    """Make faces up and write them into a folder, unless they are there."""
+    if (folder / "people.npy").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = made_up(n_faces, n_features, seed)
+    np.save(folder / "features.npy", faces.features)
+    np.save(folder / "people.npy", faces.labels)
 
 
-def group(faces: SyntheticFaces, stages: Stages) -> dict[str, Any]:
-    """Run the default path; returns scores and sizes."""
-    features = faces.features
-    k = min(_K, len(features) - 1)
-    method = "ivf" if len(features) > AUTO_EXACT_LIMIT else "auto"
-    graph = stages.run("neighbours", lambda: find_neighbors(features, k, method))
+def grouped(folder: Path, n_faces: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Run both steps, each in a process of its own; returns what the run reports."""
+    values = (str(folder), str(n_faces), str(options.features), str(options.seed))
+    this = [sys.executable, "-m", "benchmarks.large", "--keep"]
+    subprocess.run([*this, *values], check=True)
+    settings = ["--method", "ivf", "--recall", str(options.recall)]
+    command = [sys.executable, "-c", "from facelink.cli import main; main()", "run"]
+    files = [str(folder / "features.npy"), "--labels-true", str(folder / "people.npy")]
+    work = ["--work", str(folder / "run")]
+    subprocess.run([*command, *files, *work, *settings], check=True, stdout=subprocess.DEVNULL)
+    report: dict[str, Any] = json.loads((folder / "run" / "report.json").read_text())
+    return report
 
-    def links() -> Links:
-        model = ContextGCN.pretrained()
-        return combine_directions(graph, predict_context_likelihoods(model, features, graph, k))
 
-    judged = stages.run("links", links)
-    merged = stages.run("merging", lambda: merge_by_likelihood(judged))
-    return {
-        "recall": graph.recall,
-        "n_links": len(judged),
-        "scores": clustering_scores(faces.labels, merged.labels).as_dict(),
+def tables(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of two tables: what each size took, and by which power of N it grew."""
+    stages = [stage["stage"] for stage in reports[0]["stages"]]
+    lines = [
+        f"| faces | {' | '.join(stages)} | in all | peak memory | without mapped files "
+        "| recall | links | BCubed F | pairwise F |",
+        "|---:" * (8 + len(stages)) + "|",
+    ]
+    for one in reports:
+        scores = one["scores"]
+        cells = [
+            f"{one['n_faces']:,}",
+            *(f"{stage['seconds_in_all']:.1f} s" for stage in one["stages"]),
+            f"{one['seconds']:.0f} s",
+            *(f"{one[name] / 2**30:.1f} GiB" for name in _MEMORY),
+            f"{one['neighbor_recall']:.4f}",
+            f"{one['n_links'] / 1e6:.1f} M",
+            *(f"{100 * scores[name]['fscore']:.2f}" for name in ("bcubed", "pairwise")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", *(_growth(*two) for two in pairwise(reports))]
+
+
+_MEMORY = ("peak_memory_bytes", "peak_own_memory_bytes")
+
+
+def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """By which power of the number of faces the time and the memory grew."""
+    times = {"in all": (before["seconds"], after["seconds"])}
+    for old, new in zip(before["stages"], after["stages"], strict=True):
+        times[new["stage"]] = old["seconds_in_all"], new["seconds_in_all"]
+    ratio = math.log(after["n_faces"] / before["n_faces"])
+    powers = {
+        name: math.log(new / old) / ratio for name, (old, new) in times.items() if old > 0 < new
     }
+    told = (
+        f"{name} N^{power:.2f}{' (!)' if power > _SUSPICIOUS_POWER else ''}"
+        for name, power in powers.items()
+    )
+    return f"from {before['n_faces']:,} to {after['n_faces']:,}: {', '.join(told)}"
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the table and write the record."""
+    """Print the tables and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--faces", type=int, default=584_000)
+    parser.add_argument("--faces", type=int, nargs="+", default=[50_000, 150_000, 584_000])
     parser.add_argument("--features", type=int, default=256)
+    parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="folder for faces and runs; kept")
     parser.add_argument("--out", type=Path, help="record to write, JSON")
+    parser.add_argument("--keep", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args(args)
-    small = made_up(_WARM_UP_FACES, options.features, options.seed)
-    find_neighbors(small.features, _K, "ivf")
-    print("compiling: | stage | seconds | peak memory so far |\n|---|---|---|")
-    group(small, Stages())
-    faces = made_up(options.faces, options.features, options.seed)
-    print(f"{options.faces:,} faces:")
-    stages = Stages()
-    found = group(faces, stages)
-    total = sum(row["seconds"] for row in stages.rows)
-    scores = found["scores"]
-    print(
-        f"in all {total:.0f} s; neighbours' recall {found['recall']}; {found['n_links']:,} links; "
-        f"pairwise F {100 * scores['pairwise']['fscore']:.2f}, BCubed F "
-        f"{100 * scores['bcubed']['fscore']:.2f}, {scores['n_clusters']:,} clusters for "
-        f"{scores['n_identities']:,} people"
-    )
+    if options.keep is not None:
+        folder, *numbers = options.keep
+        keep(Path(folder), *(int(number) for number in numbers))
+        return
+    if options.work is None:
+        parser.error("--work is missing: a folder for the faces and the runs")
+    grouped(options.work / "compiling", _WARM_UP_FACES, options)
+    reports = [grouped(options.work / str(n), n, options) for n in sorted(options.faces)]
+    print("\n".join(tables(reports)))
     if options.out is not None:
-        write_json(
-            options.out,
-            {
-                "benchmark": "large",
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "machine": machine(),
-                "versions": versions(),
-                "n_faces": options.faces,
-                "n_features": options.features,
-                "seed": options.seed,
-                "stages": stages.rows,
-                **found,
-            },
-        )
+        record = {
+            "benchmark": "large",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "versions": versions(),
+            "n_features": options.features,
+            "recall_target": options.recall,
+            "seed": options.seed,
+            "runs": reports,
+        }
+        write_json(options.out, record)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likeli
 from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, report, speedup
 from PIL import Image
 
+from facelink.cli import main as cli_main
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
 from facelink.photos.finding import find_photos
@@ -380,16 +381,36 @@ def test_every_stage_of_the_default_path_is_timed(tmp_path, capsys):
 
 
 class TestLarge:
-    def test_stages_scores_and_record(self, tmp_path, capsys, monkeypatch):
+    @pytest.fixture
+    def in_this_process(self, monkeypatch):
+        def call(command, **_):
+            if "--keep" in command:
+                large.main(command[3:])
+            else:
+                with pytest.raises(SystemExit, match="0"):
+                    cli_main(command[3:])
+
+        monkeypatch.setattr("subprocess.run", call)
         monkeypatch.setattr(large, "_WARM_UP_FACES", 300)
-        monkeypatch.setattr(large, "_K", 20)
-        out = tmp_path / "large.json"
-        large.main(["--faces", "400", "--features", "32", "--out", str(out)])
+
+    @pytest.mark.usefixtures("in_this_process")
+    def test_sizes_growth_and_record(self, tmp_path, capsys):
+        work, out = tmp_path / "work", tmp_path / "large.json"
+        arguments = ["--features", "32", "--work", str(work), "--out", str(out)]
+        large.main(["--faces", "800", "400", *arguments])
         record = json.loads(out.read_text())
-        assert [row["stage"] for row in record["stages"]] == ["neighbours", "links", "merging"]
-        assert record["n_faces"] == 400
-        assert record["scores"]["n_instances"] == 400
-        assert "400 faces:" in capsys.readouterr().out
+        assert [run["n_faces"] for run in record["runs"]] == [400, 800]
+        assert all(run["scores"]["n_instances"] == run["n_faces"] for run in record["runs"])
+        printed = capsys.readouterr().out
+        assert "| faces | features | neighbors | likelihoods | links | labels | in all |" in printed
+        assert "from 400 to 800: in all N^" in printed
+
+    def test_growth_above_the_power_is_marked(self):
+        before, after = (
+            {"n_faces": n, "seconds": n, "stages": [{"stage": "labels", "seconds_in_all": n * n}]}
+            for n in (10, 100)
+        )
+        assert large._growth(before, after) == ("from 10 to 100: in all N^1.00, labels N^2.00 (!)")
 
 
 class TestPhotographs:
