@@ -1,5 +1,6 @@
 # make demo   sets everything up and groups made-up faces by person
 # make picture   draws docs/pipeline.png
+# make screenshot   draws docs/review.png, the review page of made-up people (needs Chromium)
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
 # make faults   kills commands at a hundred points each, fills disks, takes rights away (minutes)
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test faults lint wheel-check picture clean
+.PHONY: setup demo test faults lint wheel-check picture screenshot clean
 
 setup: $(INSTALLED)
 
@@ -37,6 +38,9 @@ wheel-check: setup
 
 picture: setup
 	$(BIN)/python docs/draw_pipeline.py
+
+screenshot: setup
+	FACELINK_SCREENSHOT=docs/review.png $(BIN)/python -m pytest tests/unit/review/test_screenshot.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra review is not installed")
@@ -80,3 +82,16 @@ def look(client):
         return answer.json()
 
     return ask
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as run:
+        launched = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()

@@ -4,7 +4,6 @@ No step waits for a time: each waits for what the page shows when it is ready fo
 """
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,9 @@ from tests.unit.review.serving import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright")
 pytest.importorskip("uvicorn", reason="the extra review is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 NAME = "Ann <b>O'Hara</b>"
 EVIL = "<img src=x onerror=document.title='run'>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as run:
-        launched = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
