@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save as serialize_arrays
 
-from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
+from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz
 from facelink.errors import InputError
-from facelink.files import existing_file, written_beside
+from facelink.files import existing_file, reading, written_beside
 
 UNIT_NORM_TOLERANCE = 1e-6
 """Rows whose norm is this close to 1 count as normalised: rounding a unit vector to float32 moves

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import ArrayLike, NDArray
 
-from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
+from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz
 from facelink.errors import InputError
-from facelink.files import check_writable, existing_file, written_beside
+from facelink.files import check_writable, existing_file, reading, written_beside
 
 LABEL_NAMES = ("label", "labels", "person", "identity", "cluster")
 """What the array of a ``.npz`` file or the column of a table is called that holds the labels."""

@@ -21,8 +21,8 @@ import numpy as np
 from facelink.album.features_file import FeatureFile
 from facelink.album.lock import Holder, write_lock
 from facelink.album.records import EmbeddingModel
-from facelink.album.schema import MIGRATIONS, check_version, migrate
-from facelink.errors import InputError, OutputError
+from facelink.album.schema import MIGRATIONS, check_schema, check_version, migrate
+from facelink.errors import FacelinkError, InputError, OutputError
 
 DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 
@@ -118,6 +118,7 @@ def open_album(folder: Path | str) -> Iterator[Album]:
                 f"{folder} has version {version}, this facelink reads {len(MIGRATIONS)}; any "
                 "command that writes, such as facelink album update, brings it up to date."
             )
+        check_schema(connection, version)
         yield Album(folder, connection, may_write=False)
 
 
@@ -153,6 +154,7 @@ def edit_album(
     folder = _made(folder) if create else _existing(folder)
     lock = write_lock(folder / LOCK, command, wait_seconds=wait_seconds, on_wait=on_wait)
     with lock, _connected(folder, "rwc" if create else "rw") as connection:
+        check_schema(connection, check_version(connection))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
@@ -210,14 +212,32 @@ def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         raise InputError(f"album {folder}: {error}; check its permissions.") from error
     try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # its subclasses are no damage
+    except FacelinkError:
+        raise
+    except Exception as error:  # what stands in a damaged database can make any code fail
+        damage = _damage(connection, error)
+        if damage is None:
             raise
         raise InputError(
-            f"album {folder}: {error}; the database is damaged or no album. Restore it from a "
+            f"album {folder}: {damage}; the database is damaged or no album. Restore it from a "
             "backup."
         ) from error
     finally:
         connection.close()
+
+
+def _damage(connection: sqlite3.Connection, error: Exception) -> str | None:
+    """What is wrong with a database, if that is why something failed."""
+    if type(error) is sqlite3.DatabaseError:  # its subclasses are no damage
+        return str(error)
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        found = connection.execute("PRAGMA integrity_check (1)").fetchone()[0]
+    except sqlite3.Error as unreadable:
+        return str(unreadable) if type(unreadable) is sqlite3.DatabaseError else None
+    return None if found == "ok" else str(found)
