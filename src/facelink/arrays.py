@@ -8,17 +8,21 @@ import io
 import math
 import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
 from facelink.files import existing_file, reading
 
 _MAX_DEFLATE_RATIO = 1032  # deflate spends at least 2 bits on each run of 258 bytes
+_MAX_PARQUET_RATIO = 4096  # far above what labels that repeat and features reach
+_MIN_PARQUET_BYTES = 1 << 26  # what any file may unpack to; a million equal labels take few bytes
 _MAX_HEADER_BYTES = 10_000  # numpy's own limit, which it applies only after reading them
 
 _HEADER_PARSERS = {
@@ -156,6 +160,45 @@ def read_npz(path: Path | str, what: str, name: str) -> NDArray[Any]:
         with archive.open(member) as stream:
             array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
+
+
+def read_parquet(
+    path: Path, what: str, names: Sequence[str], *, texts: Sequence[str] = (), n_each: int = 1
+) -> pa.Table:
+    """Read columns of a Parquet file.
+
+    Parameters
+    ----------
+    path, what
+        The file, and what it is called in messages.
+    names
+        Columns.
+    texts
+        Those of text: they come as dictionaries, so that repeats cost little.
+    n_each
+        Values that every row takes, even one without a value.
+
+    Raises
+    ------
+    InputError
+        If the columns would unpack to far more than the file can have been made from.
+    """
+    with pyarrow.parquet.ParquetFile(path, read_dictionary=list(texts)) as stored:
+        n_values = stored.metadata.num_rows * n_each
+        for group in map(stored.metadata.row_group, range(stored.num_row_groups)):
+            columns = [group.column(index) for index in range(group.num_columns)]
+            n_values += sum(
+                column.num_values
+                for column in columns
+                if column.path_in_schema.partition(".")[0] in names
+            )
+        most = max(_MIN_PARQUET_BYTES, _MAX_PARQUET_RATIO * path.stat().st_size)
+        if 8 * n_values > most:
+            raise InputError(
+                f"{what} {path}: claims {n_values} values in {path.stat().st_size} bytes; it is "
+                "damaged, or write it as .npy."
+            )
+        return stored.read(columns=list(names))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

@@ -176,14 +176,14 @@ def _optimizer_state(
         if name.startswith("optimizer."):
             _, index, kind = name.split(".")
             state.setdefault(int(index), {})[kind] = torch.from_numpy(array)
-    for index, values in state.items():
+    for number, values in state.items():
         expected = {
-            name: () if name == "step" else tuple(parameters[index].shape)
-            for name in _REMEMBERED[type(optimizer)]
+            kind: () if kind == "step" else tuple(parameters[number].shape)
+            for kind in _REMEMBERED[type(optimizer)]
         }
-        found = {name: tuple(value.shape) for name, value in values.items()}
+        found = {kind: tuple(value.shape) for kind, value in values.items()}
         if found != expected:
-            raise ValueError(f"optimizer.{index} has {found}, needed {expected}")
+            raise ValueError(f"optimizer.{number} has {found}, needed {expected}")
         _check_float32(values.values())
     if state and state.keys() != set(range(len(parameters))):
         raise ValueError("the optimizer's state lacks parameters")
