@@ -1,12 +1,13 @@
 # make demo   sets everything up and groups made-up faces by person
 # make picture   draws docs/pipeline.png
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
+# make faults   kills commands at a hundred points each, fills disks, takes rights away (minutes)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test lint wheel-check picture clean
+.PHONY: setup demo test faults lint wheel-check picture clean
 
 setup: $(INSTALLED)
 
@@ -27,6 +28,9 @@ lint: setup
 
 test: lint wheel-check
 	$(BIN)/python -m pytest
+
+faults: setup
+	FACELINK_FAULT_SEEDS=100 $(BIN)/python -m pytest tests/faults
 
 wheel-check: setup
 	$(BIN)/python tests/wheel_check.py
