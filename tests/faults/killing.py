@@ -23,8 +23,11 @@ from typing import Self
 
 import numpy as np
 
-N_POINTS = int(os.environ.get("FACELINK_FAULT_SEEDS", "4"))
+N_POINTS = int(os.environ.get("FACELINK_FAULT_SEEDS", "2"))
 """At how many points each command is killed."""
+
+SEED = int(os.environ.get("FACELINK_SEED", "0"))
+"""Other points with another seed."""
 
 LONGEST_DELAY = 0.02
 """Seconds after a call that writes began: long enough to end in the middle of a commit."""
@@ -107,7 +110,7 @@ class Commands:
         *command: object,
         kill: Kill | None = None,
         most_bytes: int | None = None,
-        is_nobody: bool = False,
+        without_rights: bool = False,
     ) -> None:
         """Begin a command; `ended` waits for it. Commands begun together run side by side.
 
@@ -119,14 +122,14 @@ class Commands:
             When to kill it; by default it runs to its end.
         most_bytes
             Writing beyond so many bytes of any file fails, as on a full disk.
-        is_nobody
+        without_rights
             Root's right to write everywhere is given up before.
         """
         described = {
             "arguments": list(map(str, command)),
             "kill": None if kill is None else asdict(kill),
             "most_bytes": most_bytes,
-            "is_nobody": is_nobody,
+            "without_rights": without_rights,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(described) + "\n")
@@ -142,10 +145,10 @@ class Commands:
         *command: object,
         kill: Kill | None = None,
         most_bytes: int | None = None,
-        is_nobody: bool = False,
+        without_rights: bool = False,
     ) -> Ended:
         """Run one command; parameters as for `start`."""
-        self.start(*command, kill=kill, most_bytes=most_bytes, is_nobody=is_nobody)
+        self.start(*command, kill=kill, most_bytes=most_bytes, without_rights=without_rights)
         return self.ended()
 
 

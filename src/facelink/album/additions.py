@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from facelink.album.features_file import FeatureFile
 from facelink.album.library import Album, erase_features
-from facelink.album.queries import photo_at
-from facelink.album.records import EmbeddingModel, NewFace, NewPhoto
+from facelink.album.queries import faces_of_photo, photo_at, thumbnail
+from facelink.album.records import Box, EmbeddingModel, NewFace, NewPhoto
 from facelink.errors import InputError
 from facelink.features import normalize_features
-from facelink.photos.records import PhotoFile
+
+_Look = tuple[Box | None, bytes] | None
+"""Box and thumbnail of a face; None where there is no picture to compare."""
 
 _FACE = """
 INSERT INTO faces (photo, model, feature_row, box_left, box_top, box_width, box_height, landmarks,
@@ -20,11 +23,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _PHOTO = """
-INSERT INTO photos (path, size, mtime_ns, content_hash, width, height, state, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO photos (path, size, mtime_ns, content_hash, width, height, state, reason, taken_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,
     content_hash = excluded.content_hash, width = excluded.width, height = excluded.height,
-    state = excluded.state, reason = excluded.reason
+    state = excluded.state, reason = excluded.reason, taken_at = excluded.taken_at
 RETURNING id
 """
 
@@ -87,7 +90,8 @@ def add_photos(
         That made the features.
     photos
         Files, readable or not, with the faces in them. What a path had before
-        is replaced, its faces with their places and decisions included.
+        is replaced, its faces with their places and decisions included, except
+        for those that look the same (see `replaced_faces`).
     keep_known
         Replace nothing; leave out faces whose external id is known.
 
@@ -105,10 +109,27 @@ def add_photos(
     """
     if keep_known:
         seen = _external_ids(album, model)
-        return _add(album, model, [(photo, _unseen(faces, seen)) for photo, faces in photos], [])
-    known = (photo_at(album, photo.path) for photo, _ in photos)
-    replaced = [face for one in known if one is not None for face in _faces_in(album, one.id)]
-    return _add(album, model, photos, replaced)
+        unseen = [(photo, _unseen(faces, seen)) for photo, faces in photos]
+        return _add(album, model, unseen, [], keep_known=True)
+    replaced: list[int] = []
+    news: list[tuple[NewPhoto, Sequence[NewFace]]] = []
+    for photo, faces in photos:
+        old = {look for _, look in _faces_at(album, model, photo.path)} - {None}
+        news.append((photo, [face for face in faces if _look(face) not in old]))
+        replaced += replaced_faces(album, model, photo.path, faces)
+    return _add(album, model, news, replaced)
+
+
+def replaced_faces(
+    album: Album, model: EmbeddingModel, path: Path, faces: Sequence[NewFace]
+) -> list[int]:
+    """Faces of a photograph that are not among those found in its new content.
+
+    A face with the same box and the same thumbnail, byte for byte, is among them:
+    programs that write a title or a rating into a file leave its pixels alone.
+    """
+    looks = {_look(face) for face in faces} - {None}
+    return [face for face, look in _faces_at(album, model, path) if look not in looks]
 
 
 def add_faces(album: Album, model: EmbeddingModel, faces: Sequence[NewFace]) -> list[int]:
@@ -143,20 +164,6 @@ def record_photos(album: Album, photos: Sequence[NewPhoto]) -> None:
             _insert_photo(album, photo)
 
 
-def move_photos(album: Album, moves: Sequence[tuple[int, PhotoFile]]) -> None:
-    """Give photographs of the album, by number, the paths where their contents are now.
-
-    All or none are moved. Nobody else may have the paths, unless by moving away earlier in
-    the list.
-    """
-    with album.transaction() as connection:
-        connection.executemany(
-            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, state = 'present', reason = NULL "
-            "WHERE id = ?",
-            [(str(file.path), file.size, file.mtime_ns, number) for number, file in moves],
-        )
-
-
 def _external_ids(album: Album, model: EmbeddingModel) -> set[str]:
     rows = album.connection.execute(
         "SELECT external_id FROM faces WHERE model = ? AND external_id IS NOT NULL", (model.id,)
@@ -175,9 +182,19 @@ def _unseen(faces: Sequence[NewFace], seen: set[str]) -> list[NewFace]:
     return news
 
 
-def _faces_in(album: Album, photo: int) -> list[int]:
-    rows = album.connection.execute("SELECT id FROM faces WHERE photo = ?", (photo,))
-    return [row[0] for row in rows]
+def _look(face: NewFace) -> _Look:
+    return None if face.thumbnail is None else (face.box, face.thumbnail)
+
+
+def _faces_at(album: Album, model: EmbeddingModel, path: Path) -> list[tuple[int, _Look]]:
+    """Faces in the photograph of a path, and what those of this model look like."""
+    photo = photo_at(album, path)
+    faces = [] if photo is None else faces_of_photo(album, photo.id)
+    looks: list[tuple[int, _Look]] = []
+    for face in faces:
+        picture = thumbnail(album, face.id) if face.model == model.id else None
+        looks.append((face.id, None if picture is None else (face.box, picture)))
+    return looks
 
 
 def _add(
@@ -185,6 +202,8 @@ def _add(
     model: EmbeddingModel,
     photos: Sequence[tuple[NewPhoto | None, Sequence[NewFace]]],
     replaced: list[int],
+    *,
+    keep_known: bool = False,
 ) -> list[int]:
     """Features first, on the disk; then the rows that refer to them, in one transaction."""
     n_rows = album.n_rows(model)
@@ -196,7 +215,8 @@ def _add(
     with album.transaction() as connection:
         connection.executemany("DELETE FROM faces WHERE id = ?", [(face,) for face in replaced])
         for photo, found in photos:
-            photo_id = None if photo is None else _insert_photo(album, photo)
+            known = None if photo is None or not keep_known else _photo_id(album, photo.path)
+            photo_id = _insert_photo(album, photo) if photo and known is None else known
             for new in found:
                 ids.append(_insert_face(album, new, photo_id, model.id, n_rows + len(ids)))
         connection.execute(
@@ -217,12 +237,22 @@ def _stacked(faces: Sequence[NewFace], model: EmbeddingModel) -> np.ndarray:
     return np.stack([new.feature for new in faces])
 
 
+def _photo_id(album: Album, path: Path) -> int | None:
+    """Photograph that has a file as its own or as a further place."""
+    row = album.connection.execute(
+        "SELECT id FROM photos WHERE path = :path UNION ALL "
+        "SELECT photo FROM copies WHERE path = :path",
+        {"path": str(path)},
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def _insert_photo(album: Album, photo: NewPhoto) -> int:
     row = album.connection.execute(
         _PHOTO,
         (
             str(photo.path), photo.size, photo.mtime_ns, photo.content_hash,
-            photo.width, photo.height, photo.state, photo.reason,
+            photo.width, photo.height, photo.state, photo.reason, photo.taken_at,
         ),
     ).fetchone()  # fmt: skip
     return int(row[0])

@@ -1,78 +1,105 @@
-"""What became of an album's files since the last scan: the same, moved, new or gone.
+"""What became of an album's files since the last scan: the same, moved, copied, new or gone.
 
 A file with the size and time that the album knows is taken to be the same. Others whose
-path or size the album knows are compared by content hash, which is quicker than looking for
-faces.
+path or size the album knows, or that are as large as another new one, are compared by content hash,
+which is quicker than looking for faces.
 """
 
 import os
-from collections.abc import Container, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-from facelink.album.records import NewPhoto, Photo
+from facelink.album.places import Arrangement
+from facelink.album.records import Place
 from facelink.photos.decoding import UnreadablePhotoError, content_hash, read_photo
 from facelink.photos.records import PhotoFile
 
 
 @dataclass(frozen=True)
 class FilesSince:
-    """Files of a scan, each in one of four lists.
+    """Files of a scan, and the photographs whose places are others than before.
 
     Parameters
     ----------
-    unchanged : tuple of PhotoFile
-        With the path, size and time that the album knows.
-    again : tuple of NewPhoto
-        With the path and content that the album knows, but another time or state.
-    moved : tuple of (int, PhotoFile)
-        With the content of a photograph of the album, by its number, that is no longer
-        where it was.
+    n_unchanged : int
+        Files where the album knows their content to be.
+    n_moved : int
+        Files with the content of a photograph that has left another place.
+    n_copied : int
+        Files that are further places of a photograph.
+    arranged : tuple of Arrangement
+        Photographs whose places, times or state changed.
     unread : tuple of PhotoFile
-        New or changed, or not readable last time.
+        New or changed, or not readable last time; each content once.
+    twins : tuple of (PhotoFile, str)
+        Files with the content of one of `unread`, and its hash.
     """
 
-    unchanged: tuple[PhotoFile, ...]
-    again: tuple[NewPhoto, ...]
-    moved: tuple[tuple[int, PhotoFile], ...]
+    n_unchanged: int
+    n_moved: int
+    n_copied: int
+    arranged: tuple[Arrangement, ...]
     unread: tuple[PhotoFile, ...]
+    twins: tuple[tuple[PhotoFile, str], ...]
 
 
-def compare_files(known: Sequence[Photo], files: Iterable[PhotoFile]) -> FilesSince:
+def compare_files(known: Sequence[Place], files: Iterable[PhotoFile]) -> FilesSince:
     """Compare what a scan found with what the album knows.
 
     Parameters
     ----------
     known
-        All photographs of the album.
+        All places of the album's photographs, those of one together, its own path first.
     files
         Found, each path once.
     """
-    at_path = {photo.path: photo for photo in known}
-    sizes = {photo.size for photo in known}
-    unchanged: list[PhotoFile] = []
-    again: list[NewPhoto] = []
-    others: list[tuple[PhotoFile, str]] = []
-    for file in files:
-        photo = at_path.get(file.path)
-        if photo is not None and _looks_unchanged(photo, file):
-            unchanged.append(file)
-            continue
-        digest = _digest(file) if photo is not None or file.size in sizes else ""
-        if photo is not None and digest and digest == photo.content_hash:
-            again.append(_present(photo, file))
-        else:
-            others.append((file, digest))
-    kept = {file.path for file in unchanged} | {photo.path for photo in again}
-    moved = _moves([photo for photo in known if photo.path not in kept], others)
-    has_moved = {file.path for _, file in moved}
-    unread = tuple(file for file, _ in others if file.path not in has_moved)
-    return FilesSince(tuple(unchanged), tuple(again), moved, unread)
+    at_path = {place.path: place for place in known}
+    found = {file.path: file for file in files}
+    same = {path for path, file in found.items() if _looks_unchanged(at_path.get(path), file)}
+    digests = _digests([file for path, file in found.items() if path not in same], at_path)
+    same |= {
+        path
+        for path, digest in digests.items()
+        if digest and path in at_path and at_path[path].content_hash == digest
+    }
+    whose = {place.content_hash: place.photo for place in known if place.content_hash}
+    arrived: dict[int, list[PhotoFile]] = {}
+    unread: list[tuple[PhotoFile, str]] = []
+    for path, digest in digests.items():
+        if path not in same and digest in whose:
+            arrived.setdefault(whose[digest], []).append(found[path])
+        elif path not in same:
+            unread.append((found[path], digest))
+    n_moved = n_copied = 0
+    arranged: list[Arrangement] = []
+    for photo, group in groupby(known, key=lambda place: place.photo):
+        before, new = list(group), arrived.get(photo, [])
+        staying = [file for place in before if (file := _still_there(place, found, same))]
+        n_moves = min(len(new), len(before) - len(staying))
+        n_moved, n_copied = n_moved + n_moves, n_copied + len(new) - n_moves
+        arranged += _arrangement(photo, before, [*staying, *new])
+    return FilesSince(len(same), n_moved, n_copied, tuple(arranged), *_each_once(unread))
 
 
-def _looks_unchanged(photo: Photo, file: PhotoFile) -> bool:
-    is_same = (photo.size, photo.mtime_ns) == (file.size, file.mtime_ns)
-    return is_same and photo.state == "present"
+def _looks_unchanged(place: Place | None, file: PhotoFile) -> bool:
+    if place is None or place.state != "present":
+        return False
+    return (place.size, place.mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _digests(files: Sequence[PhotoFile], at_path: Mapping[Path, Place]) -> dict[Path, str]:
+    """Content hash of each file; empty where nothing the album has or finds can be the same."""
+    n_of_size = Counter(file.size for file in files)
+    sizes = {place.size for place in at_path.values()}
+    return {
+        file.path: _digest(file)
+        if file.path in at_path or file.size in sizes or n_of_size[file.size] > 1
+        else ""
+        for file in files
+    }
 
 
 def _digest(file: PhotoFile) -> str:
@@ -83,28 +110,40 @@ def _digest(file: PhotoFile) -> str:
         return ""
 
 
-def _present(photo: Photo, file: PhotoFile) -> NewPhoto:
-    return NewPhoto(
-        file.path, file.size, file.mtime_ns, photo.content_hash, photo.width, photo.height
-    )
+def _still_there(
+    place: Place, found: Mapping[Path, PhotoFile], same: set[Path]
+) -> PhotoFile | None:
+    """Where the photograph still is, for all that this scan can tell; None if not there."""
+    if place.path in found:
+        return found[place.path] if place.path in same else None
+    if place.state != "present" or not os.path.lexists(place.path):
+        return None
+    return PhotoFile(place.path, place.size, place.mtime_ns)
 
 
-def _moves(
-    left: Sequence[Photo], others: Sequence[tuple[PhotoFile, str]]
-) -> tuple[tuple[int, PhotoFile], ...]:
-    """Find files with the content of photographs that are elsewhere now, at paths new here."""
-    taken = {photo.path for photo in left}
-    replaced = {file.path for file, _ in others}
-    gone: dict[str, list[Photo]] = {}
-    for photo in reversed(left):
-        if photo.content_hash and _is_gone(photo.path, replaced):
-            gone.setdefault(photo.content_hash, []).append(photo)
-    moves = []
-    for file, digest in others:
-        if file.path not in taken and gone.get(digest):
-            moves.append((gone[digest].pop().id, file))
-    return tuple(moves)
+def _arrangement(
+    photo: int, before: Sequence[Place], files: Sequence[PhotoFile]
+) -> list[Arrangement]:
+    """Where a photograph is now, unless that is known already."""
+    known = [PhotoFile(place.path, place.size, place.mtime_ns) for place in before]
+    if not files:
+        return [Arrangement(photo, (known[0],), is_there=False)] if len(known) > 1 else []
+    if list(files) == known and before[0].state == "present":
+        return []
+    return [Arrangement(photo, tuple(files))]
 
 
-def _is_gone(path: Path, replaced: Container[Path]) -> bool:
-    return path in replaced or not os.path.lexists(path)
+def _each_once(
+    unread: Sequence[tuple[PhotoFile, str]],
+) -> tuple[tuple[PhotoFile, ...], tuple[tuple[PhotoFile, str], ...]]:
+    """Files of different content, and those with the content of one of them."""
+    seen: set[str] = set()
+    firsts, twins = [], []
+    for file, digest in unread:
+        if digest in seen:
+            twins.append((file, digest))
+        else:
+            firsts.append(file)
+        if digest:
+            seen.add(digest)
+    return tuple(firsts), tuple(twins)

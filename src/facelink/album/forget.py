@@ -37,6 +37,8 @@ def forget_person(album: Album, person_id: int) -> int:
         If there is no such person.
     """
     person(album, person_id)
+    for model in album.models():  # first: what is computed again may be missing, but not stay
+        album.neighbors_path(model.id).unlink(missing_ok=True)
     with album.transaction() as connection:
         people = connection.execute(_MERGED, (person_id,)).fetchall()
         faces = [
@@ -63,8 +65,6 @@ def forget_person(album: Album, person_id: int) -> int:
         )
         connection.execute("PRAGMA defer_foreign_keys = ON")
         connection.executemany("DELETE FROM people WHERE id = ?", people)
-    for model in album.models():
-        album.neighbors_path(model.id).unlink(missing_ok=True)
     erase_features(album)
     album.connection.execute("VACUUM")
     album.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -167,6 +167,9 @@ def changes_of(album: Album, batch: int) -> list[Change]:
 def undo(album: Album, batch: int | None = None) -> list[Change]:
     """Take an action back, as an action of its own, which can be taken back too.
 
+    What it changed about faces that are gone since, with a photograph that was
+    overwritten, stays gone.
+
     Parameters
     ----------
     album
@@ -189,6 +192,7 @@ def undo(album: Album, batch: int | None = None) -> list[Change]:
     changes = changes_of(album, chosen.id)
     _check_unchanged_since(album, chosen, changes)
     with action(album, f"undo {chosen.cause}", undoes=chosen.id) as under_way:
+        changes = [change for change in changes if _is_there(album, change)]
         for change in reversed(changes):
             if change.subject != "face":
                 under_way.set_field(change.subject, change.subject_id, change.field, change.before)
@@ -201,6 +205,11 @@ def undo(album: Album, batch: int | None = None) -> list[Change]:
             else:
                 under_way.place(face, whose)
     return under_way.changes
+
+
+def _is_there(album: Album, change: Change) -> bool:
+    table = {"face": "faces", "person": "people", "decision": "decisions"}[change.subject]
+    return album.count(f"SELECT count(*) FROM {table} WHERE id = ?", change.subject_id) > 0
 
 
 def _places_before(changes: list[Change]) -> dict[int, dict[str, FieldValue]]:

@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -109,9 +110,11 @@ def open_album(folder: Path | str) -> Iterator[Album]:
     ------
     InputError
         If there is no album, it is damaged, or of another version.
+    OutputError
+        If its disk fails.
     """
     folder = _existing(folder)
-    with _connected(folder, "ro") as connection:
+    with _connected(folder, "ro" if _may_share(folder) else "ro&immutable=1") as connection:
         version = check_version(connection)
         if version < len(MIGRATIONS):
             raise InputError(
@@ -186,6 +189,14 @@ def _existing(folder: Path | str) -> Path:
     return folder
 
 
+def _may_share(folder: Path) -> bool:
+    """Whether others may be writing: nobody is where the folder cannot be written to.
+
+    SQLite would make files beside the database even to read it.
+    """
+    return os.access(folder, os.W_OK) or (folder / f"{DATABASE}-wal").exists()
+
+
 def _made(folder: Path | str) -> Path:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -219,6 +230,10 @@ def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
     except FacelinkError:
         raise
     except Exception as error:  # what stands in a damaged database can make any code fail
+        if _is_of_the_disk(error):
+            raise OutputError(
+                f"album {folder}: {error}; check its permissions and the room on its disk."
+            ) from error
         damage = _damage(connection, error)
         if damage is None:
             raise
@@ -230,14 +245,21 @@ def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether it tells of the disk, permissions or other processes, not of what is stored."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+
 def _damage(connection: sqlite3.Connection, error: Exception) -> str | None:
     """What is wrong with a database, if that is why something failed."""
-    if type(error) is sqlite3.DatabaseError:  # its subclasses are no damage
-        return str(error)
+    is_undecodable = str(error).startswith("Could not decode to UTF-8")
+    if type(error) is sqlite3.DatabaseError or is_undecodable:  # its subclasses are no damage
+        return str(error).partition(" with text")[0]
     try:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         found = connection.execute("PRAGMA integrity_check (1)").fetchone()[0]
     except sqlite3.Error as unreadable:
-        return str(unreadable) if type(unreadable) is sqlite3.DatabaseError else None
+        return None if _is_of_the_disk(unreadable) else str(unreadable)
     return None if found == "ok" else str(found)

@@ -16,13 +16,23 @@ from facelink.album.records import (
     Person,
     Photo,
     PhotoState,
+    Place,
     Placement,
 )
 from facelink.errors import InputError
 
 PeopleOrder = Literal["size", "doubt", "id"]
 
-_PHOTO = "SELECT id, path, size, mtime_ns, content_hash, width, height, state, reason FROM photos"
+_PHOTO = (
+    "SELECT id, path, size, mtime_ns, content_hash, width, height, state, reason, taken_at "
+    "FROM photos"
+)
+
+_PLACES = """
+SELECT id, path, size, mtime_ns, content_hash, state, 0 FROM photos UNION ALL
+SELECT photos.id, copies.path, photos.size, copies.mtime_ns, content_hash, state, 1
+FROM copies JOIN photos ON photos.id = copies.photo
+"""
 
 _FACE_COLUMNS = (
     "faces.id, faces.photo, faces.model, faces.feature_row, faces.box_left, faces.box_top, "
@@ -62,12 +72,23 @@ def photo_at(album: Album, path: Path) -> Photo | None:
     return None if row is None else _photo(row)
 
 
-def photos_with_hash(album: Album, content_hash: str) -> list[Photo]:
-    """Photographs of the same content: where a file may have come from."""
+def places(album: Album) -> list[Place]:
+    """Files of all photographs, by photograph, its own path first and then copies by path."""
+    rows = album.connection.execute(f"{_PLACES} ORDER BY 1, 7, 2")
+    return [
+        Place(photo, Path(path), size, mtime_ns, content_hash, state, bool(is_copy))
+        for photo, path, size, mtime_ns, content_hash, state, is_copy in rows
+    ]
+
+
+def paths_of(album: Album, photo: int) -> list[Path]:
+    """Every file with a photograph's content, its own path first."""
     rows = album.connection.execute(
-        f"{_PHOTO} WHERE content_hash = ? AND content_hash <> '' ORDER BY id", (content_hash,)
+        "SELECT path, 0 FROM photos WHERE id = :photo UNION ALL "
+        "SELECT path, 1 FROM copies WHERE photo = :photo ORDER BY 2, 1",
+        {"photo": photo},
     )
-    return [_photo(row) for row in rows]
+    return [Path(row[0]) for row in rows]
 
 
 def face(album: Album, face_id: int) -> Face:

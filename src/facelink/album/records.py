@@ -58,7 +58,8 @@ class NewPhoto:
     Parameters
     ----------
     path : Path
-        Absolute; one row of the album for each.
+        Absolute; one photograph of the album for each. Of a file that lies in several
+        places, the place that was known first.
     size : int
         Bytes.
     mtime_ns : int
@@ -71,6 +72,9 @@ class NewPhoto:
         ``"present"``, ``"missing"`` or ``"unreadable"``.
     reason : str, optional
         Why it is unreadable.
+    taken_at : str, optional
+        When the camera took it, in its own time (ISO 8601), with an offset from UTC
+        where it gave one.
     """
 
     path: Path
@@ -81,6 +85,7 @@ class NewPhoto:
     height: int | None = None
     state: PhotoState = "present"
     reason: str | None = None
+    taken_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,62 @@ class Photo(NewPhoto):
     """
 
     id: int = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file where a photograph of the album is, or was when it was last seen.
+
+    Parameters
+    ----------
+    photo : int
+        Number of the photograph; other places have the same content.
+    path : Path
+        The file.
+    size : int
+        Bytes.
+    mtime_ns : int
+        Time of the last change, in nanoseconds since 1970.
+    content_hash : str
+        Of the photograph; empty where it could never be read.
+    state : str
+        Of the photograph.
+    is_copy : bool
+        Whether it is one of the further places, not the photograph's own path.
+    """
+
+    photo: int
+    path: Path
+    size: int
+    mtime_ns: int
+    content_hash: str
+    state: PhotoState
+    is_copy: bool
+
+
+@dataclass(frozen=True)
+class LostFace:
+    """A face that the user had said something about, gone with a photograph's old content.
+
+    Parameters
+    ----------
+    face : int
+        Its number.
+    path : Path
+        File whose content is another now.
+    person : int, optional
+        Whose face it was.
+    name : str, optional
+        What that person is called.
+    n_decisions : int
+        Decisions about it that were in force.
+    """
+
+    face: int
+    path: Path
+    person: int | None
+    name: str | None
+    n_decisions: int
 
 
 @dataclass(frozen=True, eq=False)

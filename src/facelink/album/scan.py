@@ -6,11 +6,12 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facelink.album.additions import add_photos, embedding_model, move_photos, record_photos
+from facelink.album.additions import add_photos, embedding_model, record_photos, replaced_faces
 from facelink.album.files_since import compare_files
 from facelink.album.library import Album
-from facelink.album.queries import photos
-from facelink.album.records import Box, EmbeddingModel, NewFace, NewPhoto, Photo
+from facelink.album.places import add_copies, arrange_places, fold_doubles, lost_faces
+from facelink.album.queries import photos, places
+from facelink.album.records import Box, EmbeddingModel, LostFace, NewFace, NewPhoto, Photo
 from facelink.errors import InputError
 from facelink.photos.finding import find_photos
 from facelink.photos.pipeline import FaceReader, ScanProgress
@@ -38,21 +39,29 @@ class ScanReport:
         Photographs that the album knew, where they were.
     n_moved : int
         Photographs that the album knew, elsewhere.
+    n_copies : int
+        Files that are further places of photographs that the album has; their faces
+        are in it once.
     n_missing : int
-        Photographs of the album that are no longer there; their faces stay.
+        Photographs of the album that are no longer in any place; their faces stay.
     n_faces, n_junk_faces : int
         Faces in the photographs that were read, and how many of them are junk.
     problems : tuple of PhotoProblem
         Files and folders that could not be used, and why.
+    lost : tuple of LostFace
+        Faces that the user had said something about, gone with the old content of files
+        that were overwritten.
     """
 
     n_read: int
     n_unchanged: int
     n_moved: int
+    n_copies: int
     n_missing: int
     n_faces: int
     n_junk_faces: int
     problems: tuple[PhotoProblem, ...]
+    lost: tuple[LostFace, ...] = ()
 
 
 def scan_photos(
@@ -67,11 +76,13 @@ def scan_photos(
 
     New and changed photographs are read, and committed with their faces, features and
     thumbnails `COMMIT_EVERY` at a time; those the album knows are skipped or followed to
-    where they are now, and those that are gone are marked as missing. A scan that is
+    where they are now, and those that are gone are marked as missing. Files of the same
+    content are one photograph, which is missing when all are gone. A scan that is
     killed goes on at the next call, and nothing counts twice.
 
     A file that cannot be read is kept with the reason and tried again by every scan. If
-    it could be read before, its faces stay; those of a changed photograph are replaced.
+    it could be read before, its faces stay; those of a changed photograph are replaced,
+    unless they look the same (`additions.replaced_faces`).
 
     Parameters
     ----------
@@ -98,27 +109,35 @@ def scan_photos(
     found = [_with_true_path(one) for one in find_photos(roots)]
     files = [one for one in found if isinstance(one, PhotoFile)]
     problems = [one for one in found if isinstance(one, PhotoProblem)]
-    since = compare_files(photos(album), files)
-    record_photos(album, since.again)
-    move_photos(album, since.moved)
+    fold_doubles(album)
+    since = compare_files(places(album), files)
+    lost = arrange_places(album, since.arranged)
     known = photos(album)
     missing = _missing(known, roots, {file.path for file in files}, problems)
     record_photos(album, missing)
-    reading = _Reading(album, model, {photo.path: photo for photo in known}, problems)
-    with contextlib.closing(
-        reader.scan(since.unread, n_workers=n_workers, on_progress=on_progress)
-    ) as outcomes:
-        for file, outcome in zip(since.unread, outcomes, strict=True):
-            reading.take(file, outcome)
-    reading.commit()
+    reading = _Reading(album, model, {photo.path: photo for photo in known}, problems, lost)
+
+    def read(unread: Sequence[PhotoFile]) -> None:
+        scanned = reader.scan(unread, n_workers=n_workers, on_progress=on_progress)
+        with contextlib.closing(scanned) as outcomes:
+            for file, outcome in zip(unread, outcomes, strict=True):
+                reading.take(file, outcome)
+        reading.commit()
+
+    read(since.unread)
+    alone = add_copies(album, since.twins, lost)
+    if alone:
+        read(alone)
     return ScanReport(
         reading.n_read,
-        len(since.unchanged) + len(since.again),
-        len(since.moved),
+        since.n_unchanged,
+        since.n_moved,
+        since.n_copied + len(since.twins) - len(alone),
         len(missing),
         reading.n_faces,
         reading.n_junk_faces,
         tuple(problems),
+        tuple(lost),
     )
 
 
@@ -152,7 +171,7 @@ def _missing(
     return [
         NewPhoto(
             photo.path, photo.size, photo.mtime_ns, photo.content_hash,
-            photo.width, photo.height, "missing",
+            photo.width, photo.height, "missing", taken_at=photo.taken_at,
         )
         for photo in known
         if photo.state != "missing"
@@ -171,6 +190,7 @@ class _Reading:
     model: EmbeddingModel
     known: dict[Path, Photo]
     problems: list[PhotoProblem]
+    lost: list[LostFace]
     n_read: int = 0
     n_faces: int = 0
     n_junk_faces: int = 0
@@ -192,6 +212,9 @@ class _Reading:
 
     def commit(self) -> None:
         """Write what was noted since the last time."""
+        for photo, faces in self.read:
+            gone = replaced_faces(self.album, self.model, photo.path, faces)
+            self.lost += lost_faces(self.album, gone)
         add_photos(self.album, self.model, self.read)
         record_photos(self.album, self.unreadable)
         self.read.clear()
@@ -202,15 +225,17 @@ def _unreadable(file: PhotoFile, known: Photo | None, reason: str) -> NewPhoto:
     """The file with the reason; the hash of what it held stays, as do the faces."""
     content_hash = "" if known is None else known.content_hash
     return NewPhoto(
-        file.path, file.size, file.mtime_ns, content_hash, state="unreadable", reason=reason
-    )
+        file.path, file.size, file.mtime_ns, content_hash, state="unreadable", reason=reason,
+        taken_at=None if known is None else known.taken_at,
+    )  # fmt: skip
 
 
 def _new_photo(photo: PhotoFaces) -> NewPhoto:
     file = photo.file
     return NewPhoto(
-        file.path, file.size, file.mtime_ns, photo.content_hash, photo.width, photo.height
-    )
+        file.path, file.size, file.mtime_ns, photo.content_hash, photo.width, photo.height,
+        taken_at=photo.taken_at,
+    )  # fmt: skip
 
 
 def _new_face(face: FoundFace) -> NewFace:

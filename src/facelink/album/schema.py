@@ -143,7 +143,21 @@ CREATE TRIGGER erase_features AFTER DELETE ON faces BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+-- ISO 8601, the camera's own time: an offset from UTC only where it gave one.
+ALTER TABLE photos ADD COLUMN taken_at TEXT;
+
+-- Further places of a photograph: files of the same size and content as the one at photos.path.
+-- No path is in both tables.
+CREATE TABLE copies (
+    path TEXT PRIMARY KEY,
+    photo INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+    mtime_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX copies_by_photo ON copies (photo);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """Script n makes an album of version n out of one of version n − 1; never edited, only added to."""
 
 

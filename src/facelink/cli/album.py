@@ -99,6 +99,7 @@ def add(
             facts |= _update_facts(plans)
             apply_plans(opened, plans)
     note_problems(report.problems)
+    _note_lost(report)
     print_facts(facts, as_json=json)
     if not update:
         note(f"to find out who they are: facelink album update {album}")
@@ -315,11 +316,22 @@ def _scan_facts(report: ScanReport) -> dict[str, int]:
         "photographs_read": report.n_read,
         "unchanged": report.n_unchanged,
         "moved": report.n_moved,
+        "copies": report.n_copies,
         "missing": report.n_missing,
         "unreadable": len(report.problems),
         "faces_added": report.n_faces,
         "junk_faces": report.n_junk_faces,
     }
+
+
+def _note_lost(report: ScanReport) -> None:
+    """List faces that the user had said something about, gone with overwritten files."""
+    for lost in report.lost:
+        whom = lost.name or ("nobody" if lost.person is None else f"person {lost.person}")
+        note(
+            f"{lost.path} was overwritten: face {lost.face} of {whom} is gone, and "
+            f"{lost.n_decisions} decisions about it."
+        )
 
 
 @contextmanager

@@ -174,5 +174,5 @@ def _rows(kept: list[tuple[PhotoFaces, FoundFace]]) -> Iterator[tuple[object, ..
             f"{face.sharpness:.4f}",
             f"{face.size_px:.1f}",
             " ".join(face.junk_reasons),
-            "" if photo.taken_at is None else photo.taken_at.isoformat(),
+            photo.taken_at or "",
         )

@@ -1,5 +1,6 @@
 """A photograph's bytes → upright pixels, whatever its format, colours and orientation."""
 
+import contextlib
 import hashlib
 import io
 import math
@@ -30,7 +31,7 @@ A JPEG is decoded at reduced scale, other formats only whole, so they have `MAX_
 MAX_PIXELS_WHOLE: Final = 100_000_000
 """Limit for formats that are decoded whole: 400 MB as red, green, blue and alpha."""
 
-_ORIENTATION, _DATE_TIME, _EXIF_FOLDER = 0x0112, 0x0132, 0x8769
+_ORIENTATION, _EXIF_FOLDER = 0x0112, 0x8769
 _TAKEN_AT, _TAKEN_AT_OFFSET = 0x9003, 0x9011
 
 _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
@@ -59,14 +60,14 @@ class DecodedPhoto:
         Upright; blue, green, red; C-contiguous.
     width, height : int
         Of the whole photograph in pixels, upright.
-    taken_at : datetime, optional
-        When the camera took it.
+    taken_at : str, optional
+        When the camera took it, ISO 8601; with the offset from UTC where the camera gave it.
     """
 
     image: NDArray[np.uint8]
     width: int
     height: int
-    taken_at: datetime | None
+    taken_at: str | None
 
     @property
     def reduction(self) -> float:
@@ -202,15 +203,15 @@ def _exif_of(source: Any) -> Any:
         return Image.Exif()
 
 
-def _taken_at(exif: Any) -> datetime | None:
+def _taken_at(exif: Any) -> str | None:
+    """Read when the camera took it; the time of a later change, which EXIF has too, is another."""
     try:
         folder = exif.get_ifd(_EXIF_FOLDER)
-        text = str(folder.get(_TAKEN_AT) or exif.get(_DATE_TIME) or "").strip("\0 ")
+        text = str(folder.get(_TAKEN_AT) or "").strip("\0 ")
         offset = str(folder.get(_TAKEN_AT_OFFSET) or "").strip("\0 ")
         taken = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")
     except Exception:  # as in decode_photo
         return None
-    try:
-        return taken.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo)
-    except ValueError:
-        return taken
+    with contextlib.suppress(ValueError):
+        taken = taken.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo)
+    return taken.isoformat()

@@ -1,7 +1,6 @@
 """What a scan of photographs passes on: files, faces and problems."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
@@ -110,8 +109,8 @@ class PhotoFaces:
         SHA-256 of the file's bytes, hexadecimal: the same after a move.
     width, height : int
         Of the whole photograph in pixels, upright.
-    taken_at : datetime, optional
-        When the camera took it; without a time zone where the camera gave none.
+    taken_at : str, optional
+        When the camera took it, ISO 8601; with the offset from UTC where the camera gave it.
     faces : tuple of FoundFace
         The detector's most certain first.
     """
@@ -120,7 +119,7 @@ class PhotoFaces:
     content_hash: str
     width: int
     height: int
-    taken_at: datetime | None
+    taken_at: str | None
     faces: tuple[FoundFace, ...]
 
 

@@ -30,6 +30,9 @@ _REMEMBERED: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
 }
 """What each optimizer keeps for every parameter, in the parameter's shape; `step` is one number."""
 
+_MOST_STEPS = 2.0**24
+"""Up to here float32 counts every step."""
+
 
 @dataclass(frozen=True)
 class EpochScores:
@@ -185,14 +188,16 @@ def _optimizer_state(
         if found != expected:
             raise ValueError(f"optimizer.{number} has {found}, needed {expected}")
         _check_float32(values.values())
+        if not 0 <= float(values.get("step", torch.zeros(()))) <= _MOST_STEPS:
+            raise ValueError(f"optimizer.{number} counts {float(values['step'])} steps")
     if state and state.keys() != set(range(len(parameters))):
         raise ValueError("the optimizer's state lacks parameters")
     return state
 
 
 def _check_float32(tensors: Iterable[torch.Tensor]) -> None:
-    if any(tensor.dtype != torch.float32 for tensor in tensors):
-        raise ValueError("tensors of another type than float32")
+    if not all(one.dtype == torch.float32 and bool(one.isfinite().all()) for one in tensors):
+        raise ValueError("tensors that are not float32, or hold NaN or infinite values")
 
 
 def _check_same_run(path: Path, stored: dict[str, Any], run: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from facelink.album.additions import (
     add_photo,
     add_photos,
     embedding_model,
-    move_photos,
     record_photos,
 )
 from facelink.album.queries import (
@@ -17,12 +16,10 @@ from facelink.album.queries import (
     features_of,
     photo_at,
     photos,
-    photos_with_hash,
     thumbnail,
 )
 from facelink.album.records import Box, NewFace, NewPhoto
 from facelink.errors import InputError
-from facelink.photos.records import PhotoFile
 from tests.unit.album.helpers import edited
 
 
@@ -90,15 +87,6 @@ def test_an_unreadable_photograph_is_kept_with_the_reason(empty):
     assert add_photo(empty, a_photo(state="unreadable", reason="0 bytes"), model, []) == []
     (photo,) = photos(empty, state="unreadable")
     assert photo.reason == "0 bytes"
-
-
-def test_a_photograph_that_moved_keeps_its_faces(empty):
-    model = embedding_model(empty, "m", 2)
-    (number,) = add_photo(empty, a_photo(), model, [a_face(1, 0)])
-    (photo,) = photos_with_hash(empty, "hash of a.jpg")
-    move_photos(empty, [(photo.id, PhotoFile(a_photo("b.jpg").path, 1000, 6))])
-    assert photo_at(empty, a_photo().path) is None
-    assert photo_at(empty, a_photo("b.jpg").path).id == face(empty, number).photo
 
 
 def test_a_missing_photograph_keeps_its_faces(empty):

@@ -1,35 +1,34 @@
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from facelink.album.audit import audit_album
-from facelink.album.decisions import name_person
+from facelink.album.decisions import name_person, say_different
 from facelink.album.history import action
-from facelink.album.library import edit_album, open_album
+from facelink.album.library import open_album
 from facelink.album.queries import (
     face,
     faces_of_photo,
+    paths_of,
     person,
     photo_at,
     photos,
     placements,
     thumbnail,
 )
-from facelink.album.scan import COMMIT_EVERY, ScanReport, scan_photos
+from facelink.album.records import LostFace
+from facelink.album.scan import ScanReport, scan_photos
 from facelink.errors import InputError, OutputError
 from facelink.photos.pipeline import FaceReader
 from tests.unit.album.helpers import edited
 from tests.unit.photos.fakes import MeanColour, OneFace
 
-NOTHING = ScanReport(0, 0, 0, 0, 0, 0, ())
+NOTHING = ScanReport(0, 0, 0, 0, 0, 0, 0, ())
 
 
 class OtherColour(MeanColour):
@@ -136,12 +135,120 @@ def test_a_name_that_passes_to_another_photograph(scanned, reader, pictures):
     assert len(faces_in(scanned, pictures / "a.png")) == 1
 
 
-def test_a_copy_is_a_photograph_of_its_own(scanned, reader, pictures):
+def test_a_copy_is_another_place_of_one_photograph(scanned, reader, pictures):
+    n_calls = reader.detector.n_calls
     shutil.copy(pictures / "a.png", pictures / "copy.png")
-    report = scan_photos(scanned, reader, [pictures])
-    assert (report.n_read, report.n_moved) == (1, 0)
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5, n_copies=1)
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=6)
+    assert reader.detector.n_calls == n_calls
+    assert len(photos(scanned)) == 5
+    photo = photo_at(scanned, pictures / "a.png")
+    assert paths_of(scanned, photo.id) == [pictures / "a.png", pictures / "copy.png"]
     assert ada_has(scanned) == ["a.png"]
+
+
+@pytest.mark.parametrize("first", ["a.png", "copy.png"])
+def test_a_photograph_is_missing_when_its_last_copy_is_gone(scanned, reader, pictures, first):
+    shutil.copy(pictures / "a.png", pictures / "copy.png")
+    scan_photos(scanned, reader, [pictures])
+    (pictures / first).unlink()
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5)
+    (last,) = {"a.png", "copy.png"} - {first}
+    assert ada_has(scanned) == [last]
+    (pictures / last).unlink()
+    assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=4, n_missing=1)
+    assert ada_has(scanned) == [last]
+    assert scanned.count("SELECT count(*) FROM copies") == 0
+
+
+def test_copies_in_one_scan_are_read_once(empty, reader, pictures):
+    for number in range(3):
+        shutil.copy(pictures / "a.png", pictures / f"copy {number}.png")
+    report = scan_photos(empty, reader, [pictures])
+    assert (report.n_read, report.n_copies, report.n_faces) == (5, 3, 5)
+    assert reader.detector.n_calls == 5
+    [photo] = [one for one in photos(empty) if len(paths_of(empty, one.id)) == 4]
+    assert len(faces_of_photo(empty, photo.id)) == 1
+
+
+def test_copies_that_cannot_be_read_are_each_told(empty, reader, pictures):
+    for name in ("x.png", "y.png"):
+        (pictures / name).write_bytes(b"no photograph")
+    report = scan_photos(empty, reader, [pictures])
+    assert sorted(one.path.name for one in report.problems) == ["x.png", "y.png"]
+    assert len(photos(empty, state="unreadable")) == 2
+
+
+def test_a_copy_that_is_changed_is_a_photograph_of_its_own(scanned, reader, pictures):
+    shutil.copy(pictures / "a.png", pictures / "copy.png")
+    scan_photos(scanned, reader, [pictures])
+    paint(pictures / "a.png", 90)
+    assert scan_photos(scanned, reader, [pictures]) == replace(
+        NOTHING, n_unchanged=5, n_read=1, n_faces=1
+    )
+    assert ada_has(scanned) == ["copy.png"]
+    assert len(faces_in(scanned, pictures / "a.png")) == 1
     assert len(photos(scanned)) == 6
+
+
+def rotate(folder, names):
+    """Give each file the name of the next, and the last one that of the first."""
+    for name in names:
+        (folder / name).rename(folder / f"{name}.moving")
+    for name, other in zip(names, (*names[1:], names[0]), strict=True):
+        (folder / f"{name}.moving").rename(folder / other)
+
+
+@pytest.mark.parametrize("names", [("a.png", "b.png"), ("a.png", "b.png", "deeper/e.png")])
+def test_photographs_that_exchange_names_keep_their_faces(scanned, reader, pictures, names):
+    before = [faces_in(scanned, pictures / name)[0].id for name in names]
+    rotate(pictures, names)
+    n_calls = reader.detector.n_calls
+    assert scan_photos(scanned, reader, [pictures]) == replace(
+        NOTHING, n_unchanged=5 - len(names), n_moved=len(names)
+    )
+    assert reader.detector.n_calls == n_calls
+    after = [faces_in(scanned, pictures / name)[0].id for name in (*names[1:], names[0])]
+    assert after == before
+    assert ada_has(scanned) == ["b.png"]
+    assert audit_album(scanned) == []
+
+
+def test_what_the_user_said_of_an_overwritten_photograph_is_listed(scanned, reader, pictures):
+    [ada], [other] = (faces_in(scanned, pictures / name) for name in ("a.png", "b.png"))
+    say_different(scanned, ada.id, other.id)
+    paint(pictures / "a.png", 90)
+    report = scan_photos(scanned, reader, [pictures])
+    assert report.lost == (LostFace(ada.id, pictures / "a.png", 1, "Ada", 1),)
+    (pictures / "c.png").replace(pictures / "b.png")
+    report = scan_photos(scanned, reader, [pictures])
+    assert (report.n_moved, report.n_missing, report.lost) == (1, 0, ())
+    assert len(photos(scanned)) == 4
+    assert audit_album(scanned) == []
+
+
+def test_a_face_whose_pixels_stay_keeps_what_was_said(scanned, reader, pictures):
+    [before] = faces_in(scanned, pictures / "a.png")
+    with Image.open(pictures / "a.png") as image:
+        image.load()
+        title = PngInfo()
+        title.add_text("Title", "Ada on the beach")
+        image.save(pictures / "a.png", pnginfo=title)
+    report = scan_photos(scanned, reader, [pictures])
+    assert (report.n_read, report.lost) == (1, ())
+    assert [one.id for one in faces_in(scanned, pictures / "a.png")] == [before.id]
+    assert ada_has(scanned) == ["a.png"]
+
+
+def test_when_a_photograph_was_taken_is_kept(empty, reader, pictures):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    with Image.open(pictures / "a.png") as image:
+        image.load()
+    image.save(pictures / "a.jpg", exif=exif)
+    scan_photos(empty, reader, [pictures])
+    assert photo_at(empty, pictures / "a.jpg").taken_at == "2024-05-06T07:08:09"
+    assert photo_at(empty, pictures / "b.png").taken_at is None
 
 
 def test_a_deleted_photograph_is_marked_and_known_when_it_comes_back(scanned, reader, pictures):
@@ -217,32 +324,3 @@ def test_progress_counts_what_is_read(scanned, reader, pictures):
     seen = []
     scan_photos(scanned, reader, [pictures], n_workers=1, on_progress=seen.append)
     assert [(one.n_done, one.n_total) for one in seen] == [(1, 2), (2, 2)]
-
-
-@pytest.mark.skipif(not hasattr(signal, "pause"), reason="no such signals")
-def test_a_killed_scan_goes_on_and_counts_nothing_twice(folder, reader, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    n_photos = 2 * COMMIT_EVERY + 5
-    for number in range(n_photos):
-        paint(pictures / f"{number:02}.png", number)
-    n_read = COMMIT_EVERY + 3
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "tests.scan_worker", folder, pictures, str(n_read)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-    with killed.stdout as said:
-        assert said.readline() == "read\n"
-        os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    with open_album(folder) as album:
-        assert len(photos(album)) == album.count("SELECT count(*) FROM faces") == COMMIT_EVERY
-    with edit_album(folder, "test") as album:
-        report = scan_photos(album, reader, [pictures])
-        assert (report.n_unchanged, report.n_read) == (COMMIT_EVERY, n_photos - COMMIT_EVERY)
-        [model] = album.models()
-        assert len(photos(album)) == album.n_rows(model) == n_photos
-        assert album.count("SELECT count(*) FROM thumbnails") == n_photos
-        assert audit_album(album) == []
