@@ -6,6 +6,7 @@ in fine bins first, so that the cost of a fit does not depend on their number.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,18 +45,22 @@ class Calibration:
     bias: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
+        if not (_is_finite(self.temperature) and self.temperature > 0):
             raise InputError(
-                f"temperature={self.temperature}; it must be a number above 0, and 1 changes "
+                f"temperature={self.temperature!r:.40}; it must be a number above 0, and 1 changes "
                 "nothing."
             )
-        if not np.isfinite(self.bias):
-            raise InputError(f"bias={self.bias}; it must be finite, and 0 changes nothing.")
+        if not _is_finite(self.bias):
+            raise InputError(f"bias={self.bias!r:.40}; it must be finite, and 0 changes nothing.")
 
     def apply(self, likelihoods: NDArray[np.floating]) -> NDArray[np.float32]:
         """Calibrated likelihoods, float32 of the same shape; their order stays."""
         log_odds = _log_odds(np.asarray(likelihoods)) / self.temperature + self.bias
         return np.exp(-np.logaddexp(0, -log_odds)).astype(np.float32)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(value))
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:
