@@ -291,3 +291,6 @@ def _readers() -> Iterator[tuple[str, Reader]]:
 
 READERS: dict[str, Reader] = dict(_readers())
 """Every reader, by the kind of file."""
+
+if __name__ == "__main__":
+    print(*READERS, sep="\n")

@@ -260,6 +260,6 @@ def _damage(connection: sqlite3.Connection, error: Exception) -> str | None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         found = connection.execute("PRAGMA integrity_check (1)").fetchone()[0]
-    except sqlite3.Error as unreadable:
+    except (sqlite3.Error, UnicodeDecodeError) as unreadable:
         return None if _is_of_the_disk(unreadable) else str(unreadable)
     return None if found == "ok" else str(found)

@@ -199,7 +199,7 @@ def check_schema(connection: sqlite3.Connection, version: int) -> None:
         If one is missing, different or of nobody knows whom.
     """
     found, expected = _schema_of(connection), _expected_schema(MIGRATIONS[:version])
-    for name in sorted(found.keys() | expected.keys()):
+    for name in sorted(found.keys() | expected.keys(), key=repr):
         if found.get(name) != expected.get(name):
             how = "missing" if name not in found else "not that of this version"
             raise InputError(

@@ -1,5 +1,6 @@
 """Import of checkpoints from the repository of the paper's authors."""
 
+import io
 import re
 import zipfile
 from pathlib import Path
@@ -95,7 +96,8 @@ def _config_of(tensors: dict[str, Tensor]) -> LinkGCNConfig:
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
     _check_packing(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        stream = io.BytesIO(path.read_bytes())  # gives no more than there is, whatever is asked
+        content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise almost anything
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
