@@ -5,8 +5,8 @@ modern neural networks" (arXiv 1706.04599), section 4. Likelihoods are counted
 in fine bins first, so that the cost of a fit does not depend on their number.
 """
 
+import sys
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,7 +60,8 @@ class Calibration:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and bool(np.isfinite(value))
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    return is_number and bool(abs(value) <= sys.float_info.max)
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:

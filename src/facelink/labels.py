@@ -222,7 +222,8 @@ def _values_of_column(column: Any, where: str) -> NDArray[Any]:
         if encoded.dictionary.null_count:
             raise InputError(f"{where}: a value is missing in its dictionary; write it again.")
         distinct = _values_of_column(pa.chunked_array([encoded.dictionary]), where)
-        return distinct[encoded.indices.to_numpy()]
+        repeated: NDArray[Any] = distinct[encoded.indices.to_numpy()]
+        return repeated
     if _is_text(column.type):
         return _parsed(column.to_pylist())
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):

@@ -50,7 +50,7 @@ def test_a_table_of_many_rows_without_values(tmp_path):
 def test_a_header_larger_than_any(tmp_path):
     path = tmp_path / "pairs.npy"
     path.write_bytes(b"\x93NUMPY\x02\x00" + struct.pack("<I", 1 << 31) + b" " * 100)
-    with pytest.raises(InputError, match="a header of 2147483648 bytes"):
+    with pytest.raises(InputError, match=r"a header of 2147483648 bytes"):
         load_pairs(path)
 
 
@@ -102,7 +102,7 @@ def test_a_config_that_asks_for_much(tmp_path, values, message):
 def test_a_checkpoint_of_one_number_repeated(tmp_path):
     path = tmp_path / "checkpoint.pth"
     torch.save({"state_dict": {"bn0.running_mean": torch.zeros(1).expand(1 << 40)}}, path)
-    with pytest.raises(InputError, match="more than the .* bytes of the file"):
+    with pytest.raises(InputError, match=r"more than the .* bytes of the file"):
         import_checkpoint(path)
 
 
@@ -111,7 +111,7 @@ def test_an_album_whose_tables_are_not_text(tmp_path, replacement):
     content = READERS[f"album-{DATABASE}"].examples[0]
     assert content.count(b"CREATE TABLE photos") == 1
     (tmp_path / DATABASE).write_bytes(content.replace(b"CREATE TABLE photos", replacement))
-    with pytest.raises(InputError, match="album .*damaged"), open_album(tmp_path):
+    with pytest.raises(InputError, match=r"album .*damaged"), open_album(tmp_path):
         pass
 
 
