@@ -7,6 +7,7 @@ in fine bins first, so that the cost of a fit does not depend on their number.
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,9 +66,10 @@ class Calibration:
         return calibrated.reshape(given.shape)
 
 
-def _is_finite(value: object) -> bool:
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    return is_number and bool(abs(value) <= sys.float_info.max)
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(abs(value) <= sys.float_info.max)  # not NaN, and no whole number beyond floats
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:
