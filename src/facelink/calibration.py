@@ -61,9 +61,8 @@ class Calibration:
 
 
 def _is_finite(value: Any) -> bool:
-    if not isinstance(value, int | float | np.integer | np.floating):
-        return False
-    return bool(abs(value) <= sys.float_info.max)  # not NaN, and no whole number beyond floats
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    return is_number and bool(abs(value) <= sys.float_info.max)  # not NaN, and not beyond floats
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:
