@@ -106,6 +106,16 @@ def test_a_checkpoint_of_one_number_repeated(tmp_path):
         import_checkpoint(path)
 
 
+def test_an_archive_on_several_disks(tmp_path):
+    """Python's zipfile raises of itself where it is only asked whether this is an archive."""
+    path = tmp_path / "checkpoint.pth"
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 2)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)
+    path.write_bytes(b"PK\x03\x04" + locator + end)
+    with pytest.raises(InputError, match=r"checkpoint .*multiple disks"):
+        import_checkpoint(path)
+
+
 @pytest.mark.parametrize("replacement", [b"CREATE T\xffBLE photos", b"CREATE TRBLE photos"])
 def test_an_album_whose_tables_are_not_text(tmp_path, replacement):
     content = READERS[f"album-{DATABASE}"].examples[0]

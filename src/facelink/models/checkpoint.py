@@ -23,6 +23,7 @@ _PLAIN_NAMES = {
     },
 }
 _IGNORED = "bn0.num_batches_tracked"
+_ARCHIVE_START = b"PK\x03\x04"  # by which torch, too, knows an archive
 _CONV_NAME = re.compile(r"conv([1-9]\d*)\.(weight|bias)")
 
 
@@ -116,8 +117,9 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _check_packing(path: Path) -> None:
     """Refuse an archive whose parts would be larger than it is; torch writes none."""
-    if not zipfile.is_zipfile(path):
-        return  # as torch wrote them before version 1.6
+    with path.open("rb") as stream:
+        if stream.read(len(_ARCHIVE_START)) != _ARCHIVE_START:
+            return  # as torch wrote them before version 1.6
     with reading(path, "checkpoint", "torch"), zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
     is_stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
