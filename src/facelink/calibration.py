@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from facelink.blocks import blocks
 from facelink.errors import InputError
 
 _MAX_LOG_ODDS = 12.0
 """Likelihoods beyond these log-odds (6e-6 from 0 or 1) count like these."""
 
-_N_BINS = 2048
+N_BINS = 2048
 """Bins of log-odds, each 0.012 wide: far finer than any fit can tell apart."""
 
 _WEAKEST_SLOPE = 0.05
@@ -56,13 +57,19 @@ class Calibration:
 
     def apply(self, likelihoods: NDArray[np.floating]) -> NDArray[np.float32]:
         """Calibrated likelihoods, float32 of the same shape; their order stays."""
-        log_odds = _log_odds(np.asarray(likelihoods)) / self.temperature + self.bias
-        return np.exp(-np.logaddexp(0, -log_odds)).astype(np.float32)
+        given = np.asarray(likelihoods)
+        calibrated = np.empty(given.size, dtype=np.float32)
+        flat = given.reshape(-1)
+        for block in blocks(len(flat)):
+            log_odds = _log_odds(flat[block]) / self.temperature + self.bias
+            calibrated[block] = np.exp(-np.logaddexp(0, -log_odds))
+        return calibrated.reshape(given.shape)
 
 
 def _is_finite(value: Any) -> bool:
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    return is_number and bool(abs(value) <= sys.float_info.max)  # not NaN, and not beyond floats
+    if not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(-sys.float_info.max <= value <= sys.float_info.max)  # not NaN, and no whole number beyond floats
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:
@@ -95,8 +102,8 @@ def count_binned(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Linked and other pairs in each bin of log-odds, float64 (bins,) each."""
     bins = _bins(likelihoods)
-    n_linked = np.bincount(bins[is_linked], minlength=_N_BINS).astype(np.float64)
-    n_other = np.bincount(bins[~is_linked], minlength=_N_BINS).astype(np.float64)
+    n_linked = np.bincount(bins[is_linked], minlength=N_BINS).astype(np.float64)
+    n_other = np.bincount(bins[~is_linked], minlength=N_BINS).astype(np.float64)
     return n_linked, n_other
 
 
@@ -171,8 +178,8 @@ def _log_odds(likelihoods: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _bins(likelihoods: NDArray[np.floating]) -> NDArray[np.int64]:
-    position = (_log_odds(likelihoods) + _MAX_LOG_ODDS) * (_N_BINS / (2 * _MAX_LOG_ODDS))
-    return np.minimum(position.astype(np.int64), _N_BINS - 1)
+    position = (_log_odds(likelihoods) + _MAX_LOG_ODDS) * (N_BINS / (2 * _MAX_LOG_ODDS))
+    return np.minimum(position.astype(np.int64), N_BINS - 1)
 
 
 def fit_binned(
@@ -184,11 +191,11 @@ def fit_binned(
     that the likelihoods are right: they keep the fit finite where all pairs
     are of one kind, and close to no change where pairs are few.
     """
-    centers = ((np.arange(_N_BINS) + 0.5) / _N_BINS * 2 - 1) * _MAX_LOG_ODDS
+    centers = ((np.arange(N_BINS) + 0.5) / N_BINS * 2 - 1) * _MAX_LOG_ODDS
     for place in (np.searchsorted(centers, -2.0), np.searchsorted(centers, 2.0)):
         honest = 1 / (1 + np.exp(-centers[place]))
-        n_linked = n_linked + n_imagined * honest * (np.arange(_N_BINS) == place)
-        n_other = n_other + n_imagined * (1 - honest) * (np.arange(_N_BINS) == place)
+        n_linked = n_linked + n_imagined * honest * (np.arange(N_BINS) == place)
+        n_other = n_other + n_imagined * (1 - honest) * (np.arange(N_BINS) == place)
     n_pairs = n_linked + n_other
     weights = np.array([1.0, 0.0])  # slope, bias
 
