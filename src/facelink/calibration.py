@@ -69,7 +69,9 @@ class Calibration:
 def _is_finite(value: Any) -> bool:
     if not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return bool(-sys.float_info.max <= value <= sys.float_info.max)  # not NaN, and no whole number beyond floats
+    return bool(
+        -sys.float_info.max <= value <= sys.float_info.max
+    )  # not NaN, and no whole number beyond floats
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:
