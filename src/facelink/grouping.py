@@ -11,6 +11,7 @@ from facelink.merging.confidence import membership_confidence
 from facelink.merging.constraints import Constraints
 from facelink.merging.likelihood import LikelihoodMergeResult
 from facelink.merging.merge import AnyMergeResult, MergeChoice, MergeMethod, merge_links
+from facelink.merging.parts import Each
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import LinkModel
@@ -60,6 +61,8 @@ def merge_judged(
     settings: MergeSettings,
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
+    *,
+    each: Each = map,
 ) -> AnyMergeResult:
     """Merge links that a model judged.
 
@@ -75,6 +78,8 @@ def merge_judged(
         The way of merging.
     must_link, cannot_link : integer (M, 2) and (C, 2), optional
         As for `merge_links`.
+    each : callable
+        As for `merge_by_likelihood`.
 
     Raises
     ------
@@ -93,6 +98,7 @@ def merge_judged(
         max_cluster_size=settings.max_cluster_size,
         must_link=must_link,
         cannot_link=cannot_link,
+        each=each,
     )
 
 

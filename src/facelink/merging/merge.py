@@ -8,6 +8,7 @@ from facelink.errors import InputError
 from facelink.links import Links
 from facelink.merging.bfs import merge_bfs
 from facelink.merging.likelihood import LikelihoodMergeResult, merge_by_likelihood
+from facelink.merging.parts import Each
 from facelink.merging.result import MergeResult
 from facelink.merging.threshold import merge_threshold
 
@@ -25,6 +26,7 @@ def merge_links(
     max_cluster_size: int = 300,
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
+    each: Each = map,
 ) -> AnyMergeResult:
     """Group instances along their links.
 
@@ -45,6 +47,8 @@ def merge_links(
         Greatest number of instances in a cluster, at least 1.
     must_link, cannot_link : integer (M, 2) and (C, 2), optional
         Pairs that are one person for certain, or two; for ``"likelihood"``.
+    each : callable
+        As for `merge_by_likelihood`.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def merge_links(
         it is given constraints that it cannot honour.
     """
     if method == "likelihood":
-        return merge_by_likelihood(links, must_link=must_link, cannot_link=cannot_link)
+        return merge_by_likelihood(links, must_link=must_link, cannot_link=cannot_link, each=each)
     if must_link is not None or cannot_link is not None:
         raise InputError(
             f"merge method {method!r} does not know constraints; choose 'likelihood', or leave "

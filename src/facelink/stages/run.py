@@ -190,7 +190,12 @@ def _labels(course: Course, task: Task) -> None:
     def merge() -> tuple[Arrays, Mapping[str, Any]]:
         links = _open_links(course, task)
         merged = merge_judged(
-            links, task.model, task.settings.merging, task.must_link, task.cannot_link
+            links,
+            task.model,
+            task.settings.merging,
+            task.must_link,
+            task.cannot_link,
+            each=course.engine.each,
         )
         confidence = cluster_confidence(links, merged)
         return {"labels": merged.labels, "confidence": confidence}, {}

@@ -14,12 +14,14 @@ import pytest
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from facelink.errors import InputError, OutputError
+from facelink.merging.parts import likely_groups
 from facelink.stages.engine import Block, blocks_between, rows_for_all
 from facelink.stages.ray_engine import RayEngine
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
 from facelink.stages.shared_files import SharedFiles
 from facelink.synthetic import SyntheticSettings, make_faces
+from tests.unit.merging.test_parts import evidence
 
 N_WORKERS, MAX_RETRIES = 2, 1
 
@@ -104,6 +106,14 @@ def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, share
     np.testing.assert_array_equal(together.confidence, alone.confidence)
     fetched = Path(tempfile.gettempdir(), f"facelink-{shared.token}")
     assert any(fetched.rglob("indices.npy"))
+
+
+def test_parts_are_merged_by_the_workers(engine):
+    found = evidence(seed=0)
+    here = likely_groups(found)
+    there = likely_groups(found, each=engine.each, links_per_part=300)
+    np.testing.assert_array_equal(there.roots, here.roots)
+    assert there.n_rounds == here.n_rounds
 
 
 def test_every_block_comes_once(engine):
