@@ -27,7 +27,7 @@ LIKELY_EVIDENCE = 1.5
 
 What is merged hardly depends on it: on CelebA and LFW with two embedders not one face changed
 with likelihoods from 0.7 to 0.95 or without such a level, and on Pins, whose people have more faces
-than neighbours were judged, F changed by at most 0.06 points."""
+than neighbours were judged, F changed by 0.2 points at most."""
 
 LINKS_PER_PART = 1 << 19
 """Links of a part, unless one component has more: 8 MB of entries, which stay in the cache."""
