@@ -49,6 +49,7 @@ def agglomerate(
     links: tuple[NDArray[np.int32], NDArray[np.float32]],
     n_neighbors: int,
     *,
+    sizes: NDArray[np.int32] | None = None,
     others: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
     joined: NDArray[np.int32] | None = None,
     anchors: NDArray[np.int32] | None = None,
@@ -66,6 +67,8 @@ def agglomerate(
         that they are one person. A pair may come several times.
     n_neighbors : int
         Neighbours k that each instance lists.
+    sizes : int32 (N,), optional
+        Faces that each instance stands for; by default one.
     others : int32 (E, 2) and int64 (E,), optional
         Pairs with log-odds in units, or `BLOCKED`, that no link stands for.
     joined : int32 (J, 2), optional
@@ -83,11 +86,13 @@ def agglomerate(
         nearly linear in the links.
     """
     n_instances = len(reach)
+    if sizes is None:
+        sizes = np.ones(n_instances, dtype=np.int32)
     if anchors is None:
         anchors = np.full(n_instances, NO_ANCHOR, dtype=np.int32)
     if others is None:
         others = np.empty((0, 2), dtype=np.int32), np.empty(0, dtype=np.int64)
-    groups = Groups.of(links, others, reach, n_neighbors, anchors, least_evidence)
+    groups = Groups.of(links, others, reach, sizes, n_neighbors, anchors, least_evidence)
     if joined is not None:
         join_from_start(groups, joined)
     places = np.full((get_num_threads(), n_instances), -1, dtype=np.int32)

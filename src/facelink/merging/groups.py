@@ -60,6 +60,7 @@ class Groups(NamedTuple):
         links: tuple[NDArray[np.int32], NDArray[np.float32]],
         others: tuple[NDArray[np.int32], NDArray[np.int64]],
         reach: NDArray[np.integer],
+        sizes: NDArray[np.int32],
         n_neighbors: int,
         anchors: NDArray[np.int32],
         least_evidence: float,
@@ -74,7 +75,7 @@ class Groups(NamedTuple):
             Pairs with log-odds in units, or `BLOCKED`, that no link stands for.
         reach : integer (N,)
             Pairs between instances of different numbers are left out.
-        n_neighbors, anchors, least_evidence
+        sizes, n_neighbors, anchors, least_evidence
             As for `agglomerate`.
         """
         n_instances = len(reach)
@@ -87,7 +88,7 @@ class Groups(NamedTuple):
         fill_others(*others, reach, ends, slots)
         return cls(
             alone.copy(),
-            np.ones(n_instances, dtype=np.int32),
+            sizes.copy(),
             anchors.copy(),
             _standings(n_instances, least_evidence),
             np.full(n_instances, -1, dtype=np.int32),

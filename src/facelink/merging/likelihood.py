@@ -13,6 +13,7 @@ from facelink.merging.agglomeration import NO_ANCHOR, agglomerate
 from facelink.merging.attachment import attach_groups
 from facelink.merging.cluster_pairs import LinksBetween
 from facelink.merging.constraints import Constraints
+from facelink.merging.contraction import Contraction
 from facelink.merging.evidence import BLOCKED
 from facelink.merging.membership import Membership, judge_membership
 from facelink.merging.parts import Each, GroupEvidence, LikelyGroups, likely_groups
@@ -195,21 +196,19 @@ def group_links(
         links.pairs, links.likelihoods, *others, constraints.must_link, anchors, n_neighbors
     )
     likely = likely_groups(evidence, each=each)
+    contracted = Contraction.of(evidence, likely.roots)
+    between = contracted.evidence
     found = agglomerate(
-        evidence.reach(0),
-        (links.pairs, links.likelihoods),
+        between.reach(0),
+        (between.pairs, between.likelihoods),
         n_neighbors,
-        others=others,
-        joined=_as_pairs(likely.roots),
-        anchors=anchors,
+        sizes=contracted.sizes,
+        others=(between.others, between.totals),
+        anchors=between.anchors,
     )
-    return LikelyGroups(found.roots, likely.n_rounds + found.n_rounds)
-
-
-def _as_pairs(roots: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Pairs (J, 2) of each instance that is not the root of its group, and that root."""
-    members = np.flatnonzero(roots != np.arange(len(roots))).astype(np.int32)
-    return np.stack([roots[members], members], axis=1)
+    return LikelyGroups(
+        contracted.roots_of_instances(found.roots), likely.n_rounds + found.n_rounds
+    )
 
 
 def fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:
