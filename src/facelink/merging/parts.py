@@ -29,8 +29,8 @@ What is merged hardly depends on it: on CelebA and LFW with two embedders not on
 with likelihoods from 0.7 to 0.95 or without such a level, and on Pins, whose people have more faces
 than neighbours were judged, F changed by 0.2 points at most."""
 
-LINKS_PER_PART = 1 << 19
-"""Links of a part, unless one component has more: 8 MB of entries, which stay in the cache."""
+LINKS_PER_PART = 1 << 20
+"""Links of a part, unless one component has more: 16 MB of entries."""
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
