@@ -87,6 +87,20 @@ class Links:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Links":
+        """Return some of the links, (L,), between the same instances."""
+        return Links(
+            self.pairs[chosen],
+            self.likelihoods[chosen],
+            self.one_sided[chosen],
+            self.n_instances,
+            self.n_neighbors,
+        )
+
+    def without(self, left_out: NDArray[np.bool_]) -> "Links":
+        """Return the links of which no end is one of these instances, (N,)."""
+        return self.only(~left_out[self.pairs].any(axis=1)) if left_out.any() else self
+
     def save(self, path: Path | str) -> None:
         """Write the links as one safetensors file (pairs, likelihoods, one_sided)."""
         save_arrays(
