@@ -55,7 +55,7 @@ def touched_faces(
     touched |= last.is_named != standing.is_named
     touched |= last.is_set_aside != standing.is_set_aside
     for before, now in ((last.same, standing.same), (last.different, standing.different)):
-        touched[_places_of_difference(found, before, found.faces[now])] = True
+        touched[_places_of_difference(found, before, found.rows[now])] = True
     was_with = last.people[touched & (last.people != FREE)]
     touched |= np.isin(last.people, np.unique(was_with[was_with >= 0]))
     return None if touched.sum() > MOST_TOUCHED * n else touched
@@ -136,8 +136,7 @@ def _has_moved(labels: NDArray[np.int64], people: NDArray[np.int64]) -> NDArray[
 def _places_of_difference(
     found: Neighborhood, before: NDArray[np.int64], now: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Places of faces in pairs that are in one of two lists only."""
+    """Places of faces in pairs of rows that are in one of two lists only."""
     pairs = set(map(tuple, before.tolist())) ^ set(map(tuple, now.tolist()))
-    places = found.positions(np.array(sorted(pairs), dtype=np.int64).reshape(-1))
-    differing: NDArray[np.int64] = places[places >= 0]
-    return differing
+    rows = np.array(sorted(pairs), dtype=np.int64).reshape(-1)
+    return np.flatnonzero(np.isin(found.rows, rows))

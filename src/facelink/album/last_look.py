@@ -23,7 +23,7 @@ class LastLook:
     is_named, is_set_aside : bool (N,)
         Faces of people with names, and those that the user did not want placed.
     same, different : int64 (M, 2) and (C, 2)
-        Numbers of faces that were one person, or two.
+        Faces that were one person, or two, by their rows of the feature file.
     learned : Learned
         What the likelihoods were merged by.
     n_when_learned : int
@@ -41,15 +41,27 @@ class LastLook:
     n_when_learned: int
     with_photo_evidence: bool
 
-    def without(self, gone: NDArray[np.bool_]) -> Self:
-        """Return the same without some faces, (N,); those who were with them are unsettled."""
-        left_behind = np.isin(self.people, np.unique(self.people[gone & (self.people >= 0)]))
-        people = np.where(left_behind, UNSETTLED, self.people)[~gone]
+    def without(self, rows: NDArray[np.int64], gone: NDArray[np.bool_]) -> Self:
+        """Return the same without some faces; those who had to do with them are unsettled.
+
+        Parameters
+        ----------
+        rows : int64 (N,)
+            Rows of the faces in the feature file.
+        gone : bool (N,)
+            Those to leave out.
+        """
+        was_with = np.isin(self.people, np.unique(self.people[gone & (self.people >= 0)]))
+        same, parted_same = _pairs_without(self.same, rows[gone])
+        different, parted_different = _pairs_without(self.different, rows[gone])
+        was_with |= np.isin(rows, np.concatenate([parted_same, parted_different]))
         return replace(
             self,
-            people=people,
+            people=np.where(was_with, UNSETTLED, self.people)[~gone],
             is_named=self.is_named[~gone],
             is_set_aside=self.is_set_aside[~gone],
+            same=same,
+            different=different,
         )
 
     def with_more(self, n: int) -> Self:
@@ -61,3 +73,11 @@ class LastLook:
             is_named=np.concatenate([self.is_named, none]),
             is_set_aside=np.concatenate([self.is_set_aside, none]),
         )
+
+
+def _pairs_without(
+    pairs: NDArray[np.int64], gone: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs that name none of those gone, (P, 2), and whom the others name, (2 Q,)."""
+    is_parted = np.isin(pairs, gone).any(axis=1)
+    return pairs[~is_parted], pairs[is_parted].reshape(-1)

@@ -1,5 +1,6 @@
 """An album's neighbour lists and judged links: kept beside it, and computed again where missing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,18 @@ def keep_neighborhood(album: Album, model: EmbeddingModel, found: Neighborhood) 
     _save(album.neighbors_path(model.id), _Kept(found.rows, found.judged, found.last_look))
 
 
+def forget_neighbors(album: Album, model: EmbeddingModel, faces: Sequence[int]) -> None:
+    """Take faces out of what is kept, and out of others' lists; without them it is removed."""
+    path = album.neighbors_path(model.id)
+    forgotten = set(faces)
+    table = album.connection.execute(_FACES, (model.id,)).fetchall()
+    kept = _load(path, np.array([row[0] for row in table if row[1] not in forgotten], np.int64))
+    if kept is None:
+        path.unlink(missing_ok=True)
+    else:
+        _save(path, kept)
+
+
 @dataclass(frozen=True, eq=False)
 class _Kept:
     """What the file holds: rows of the feature file, and what is known of their faces."""
@@ -143,7 +156,7 @@ class _Kept:
         gone = ~np.isin(self.rows, rows)
         if not gone.any():
             return self
-        last = self.last_look and self.last_look.without(gone)
+        last = self.last_look and self.last_look.without(self.rows, gone)
         return _Kept(self.rows[~gone], self.judged.without(gone), last)
 
 
