@@ -84,8 +84,9 @@ def place_again(
     """
     known = KnownGroups(standing.people, standing.is_named)
     is_concerned = is_touched | _shares(standing.people, is_touched) | ~known.is_known
+    links = _links_of(found, standing, is_concerned)
     reach = reach_of(
-        _links_of(found, standing, is_concerned),
+        links,
         known,
         is_touched,
         is_fresh=found.judged.is_fresh,
@@ -104,7 +105,11 @@ def place_again(
     )
     labels = placing.merged.labels
     is_asked = _shares(labels, is_touched | _has_moved(labels, standing.people))
-    links = recalibrated(_links_of(found, standing, is_asked), labels, placing.merged.calibration)
+    if (is_asked <= is_concerned).all():
+        links = links.only(_has_end(links, is_asked))
+    else:
+        links = _links_of(found, standing, is_asked)
+    links = recalibrated(links, labels, placing.merged.calibration)
     membership = judge_membership(
         links, labels, links.n_neighbors or 1, standing.different.astype(np.int32)
     )
@@ -114,6 +119,11 @@ def place_again(
 
 def _links_of(found: Neighborhood, standing: Standing, faces: NDArray[np.bool_]) -> Links:
     return found.judged.links(of=faces).without(standing.is_set_aside)
+
+
+def _has_end(links: Links, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    has_end: NDArray[np.bool_] = marked[links.pairs[:, 0]] | marked[links.pairs[:, 1]]
+    return has_end
 
 
 def _shares(groups: NDArray[np.int64], marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -212,11 +212,14 @@ def concerns_new(
     links: Links, known: KnownGroups, is_fresh: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_]:
     """Links, (L,), that are not between two known groups of which nothing new is known."""
-    ends = np.sort(known.groups[links.pairs], axis=1)
-    is_settled = (ends[:, 0] != FREE) & (ends[:, 0] != ends[:, 1])
+    concerned = np.ones(len(links), dtype=np.bool_)
     if is_fresh is None:
-        return np.ones(len(links), dtype=np.bool_)
-    keys = ends[:, 0] * (known.groups.max(initial=0) + 1) + ends[:, 1]
-    news = np.unique(keys[is_settled & is_fresh[links.pairs].any(axis=1)])
-    concerned: NDArray[np.bool_] = ~is_settled | np.isin(keys, news)
+        return concerned
+    one, other = (known.groups[end] for end in links.pairs.T)
+    settled = np.flatnonzero((one != FREE) & (other != FREE) & (one != other))
+    pairs = links.pairs[settled]
+    low, high = (pick(one[settled], other[settled]) for pick in (np.minimum, np.maximum))
+    keys = low * (known.groups.max(initial=0) + 1) + high
+    news = is_fresh[pairs[:, 0]] | is_fresh[pairs[:, 1]]
+    concerned[settled] = np.isin(keys, keys[news])
     return concerned
