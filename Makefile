@@ -3,12 +3,14 @@
 # make screenshot   draws docs/review.png, the review page of made-up people (needs Chromium)
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
 # make faults   kills commands at a hundred points each, fills disks, takes rights away (minutes)
+# make fuzz   feeds every reader with damaged files, FUZZ_SECONDS each
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test faults lint wheel-check picture screenshot clean
+.PHONY: setup demo test faults fuzz lint wheel-check picture screenshot clean
 
 setup: $(INSTALLED)
 
@@ -32,6 +34,12 @@ test: lint wheel-check
 
 faults: setup
 	FACELINK_FAULT_SEEDS=100 $(BIN)/python -m pytest tests/faults
+
+fuzz: setup
+	$(BIN)/python -m pip install --quiet atheris==3.0.0
+	for reader in $$($(BIN)/python -m tests.fuzz.readers); do \
+		$(BIN)/python -m tests.fuzz.run $$reader $(FUZZ_SECONDS) || exit 1; \
+	done
 
 wheel-check: setup
 	$(BIN)/python tests/wheel_check.py

@@ -1,5 +1,9 @@
+import os
+
 from hypothesis import settings
 
 # The same examples in every run, and no limit that a slow machine could break.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.load_profile("repeatable")
+# HYPOTHESIS_PROFILE=long: other examples in every run, and many more of them.
+settings.register_profile("long", max_examples=10_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

@@ -5,7 +5,9 @@ modern neural networks" (arXiv 1706.04599), section 4. Likelihoods are counted
 in fine bins first, so that the cost of a fit does not depend on their number.
 """
 
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,13 +47,13 @@ class Calibration:
     bias: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
+        if not (_is_finite(self.temperature) and self.temperature > 0):
             raise InputError(
-                f"temperature={self.temperature}; it must be a number above 0, and 1 changes "
+                f"temperature={self.temperature!r:.40}; it must be a number above 0, and 1 changes "
                 "nothing."
             )
-        if not np.isfinite(self.bias):
-            raise InputError(f"bias={self.bias}; it must be finite, and 0 changes nothing.")
+        if not _is_finite(self.bias):
+            raise InputError(f"bias={self.bias!r:.40}; it must be finite, and 0 changes nothing.")
 
     def apply(self, likelihoods: NDArray[np.floating]) -> NDArray[np.float32]:
         """Calibrated likelihoods, float32 of the same shape; their order stays."""
@@ -62,6 +64,14 @@ class Calibration:
             log_odds = _log_odds(flat[block]) / self.temperature + self.bias
             calibrated[block] = np.exp(-np.logaddexp(0, -log_odds))
         return calibrated.reshape(given.shape)
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(
+        -sys.float_info.max <= value <= sys.float_info.max
+    )  # not NaN, and no whole number beyond floats
 
 
 def fit_calibration(likelihoods: ArrayLike, is_linked: ArrayLike) -> Calibration:

@@ -12,9 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 from safetensors.numpy import save as serialize_arrays
 
-from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
+from facelink.arrays import (
+    known_suffix,
+    npz_headers,
+    only_name,
+    read_npy,
+    read_npz,
+    read_parquet,
+)
 from facelink.errors import InputError
-from facelink.files import existing_file, written_beside
+from facelink.files import existing_file, reading, written_beside
 
 UNIT_NORM_TOLERANCE = 1e-6
 """Rows whose norm is this close to 1 count as normalised: rounding a unit vector to float32 moves
@@ -280,11 +287,14 @@ def _read_bin(path: Path, dim: int | None, n_instances: int | None) -> NDArray[A
 
 
 def _read_parquet(path: Path) -> NDArray[Any]:
-    with reading(path, "features", "Parquet"), pyarrow.parquet.ParquetFile(path) as stored:
-        lists = [field.name for field in stored.schema_arrow if _is_list_of_floats(field.type)]
+    with reading(path, "features", "Parquet"):
+        schema = pyarrow.parquet.read_schema(path)
+        lists = [field.name for field in schema if _is_list_of_floats(field.type)]
         needed = "column that holds one list of floats per face"
         name = only_name(lists, ["features", "embedding"], f"features {path}", needed)
-        column = stored.read(columns=[name])[name]
+        kind = schema.field(name).type
+        n_each = kind.list_size if pa.types.is_fixed_size_list(kind) else 1
+        column = read_parquet(path, "features", [name], n_each=n_each)[name]
         is_missing = column.is_null().to_numpy()
         lengths = pa.compute.list_value_length(column).to_numpy()
         values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.tensor_files import map_tensors, write_tensors
@@ -104,6 +104,40 @@ def existing_file(path: Path | str, what: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def reading(path: Path, what: str, kind: str) -> Iterator[None]:
+    """Turn whatever a parser raises over a damaged file into an `InputError`.
+
+    Every exception is caught: fed with arbitrary bytes, parsers raise nearly all of them.
+    """
+    try:
+        yield
+    except FacelinkError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(
+            f"{what} {path}: not a readable {kind} file ({reason}). It may be truncated or of "
+            "another kind; write it again."
+        ) from error
+
+
+def read_json(path: Path | str, what: str) -> dict[str, Any]:
+    """Read a JSON object (UTF-8).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or no JSON object.
+    """
+    path = existing_file(path, what)
+    with reading(path, what, "JSON"):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise InputError(f"{what} {path}: expected a JSON object, got {value!r:.80}.")
+    return value
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write a small text file whole or not at all (UTF-8)."""
     with written_beside(path) as temporary:
@@ -162,23 +196,22 @@ def load_arrays(
         a dtype that numpy lacks (bfloat16).
     """
     path = existing_file(path, what)
-    try:
-        with safe_open(path, framework="np") as stored:
-            names = [] if mapped else stored.keys()
-            arrays = {name: stored.get_tensor(name) for name in names}
-            header = stored.metadata() or {}
+    with reading(path, what, "safetensors"), safe_open(path, framework="np") as stored:
+        names = [] if mapped else stored.keys()
+        arrays = {name: stored.get_tensor(name) for name in names}
+        header = stored.metadata() or {}
         if mapped:
             arrays = map_tensors(path)
-    except (SafetensorError, OSError, TypeError) as error:
-        raise InputError(
-            f"{what} {path}: not a readable safetensors file ({error}). It may be truncated; "
-            "write it again."
-        ) from error
+    for name, array in arrays.items():
+        if array.size == 0 and array.ndim and len(array) > path.stat().st_size:
+            raise InputError(
+                f"{what} {path}: {name!r} has {len(array)} rows without values; write it again."
+            )
     return arrays, {name: _json_or_text(value) for name, value in header.items()}
 
 
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of too many digits, nested too deeply
         return value

@@ -11,9 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import ArrayLike, NDArray
 
-from facelink.arrays import known_suffix, npz_headers, only_name, read_npy, read_npz, reading
+from facelink.arrays import (
+    known_suffix,
+    npz_headers,
+    only_name,
+    read_npy,
+    read_npz,
+    read_parquet,
+)
 from facelink.errors import InputError
-from facelink.files import check_writable, existing_file, written_beside
+from facelink.files import check_writable, existing_file, reading, written_beside
 
 LABEL_NAMES = ("label", "labels", "person", "identity", "cluster")
 """What the array of a ``.npz`` file or the column of a table is called that holds the labels."""
@@ -195,9 +202,11 @@ def _read_csv(path: Path) -> NDArray[np.int64]:
 
 def _read_parquet(path: Path) -> NDArray[np.int64]:
     where = f"labels {path}"
-    with reading(path, "labels", "Parquet"), pyarrow.parquet.ParquetFile(path) as stored:
-        wanted = _wanted_columns(stored.schema_arrow.names, where)
-        table = stored.read(columns=wanted)
+    with reading(path, "labels", "Parquet"):
+        schema = pyarrow.parquet.read_schema(path)
+        wanted = _wanted_columns(schema.names, where)
+        texts = [name for name in wanted if _is_text(schema.field(name).type)]
+        table = read_parquet(path, "labels", wanted, texts=texts)
         return _labels_of_table(
             {name: _values_of_column(table[name], f"{where}, column {name!r}") for name in wanted},
             where,
@@ -209,13 +218,22 @@ def _values_of_column(column: Any, where: str) -> NDArray[Any]:
     for row in np.flatnonzero(column.is_null().to_numpy())[:1]:
         raise InputError(f"{where}: row {row} has no value; every face needs one.")
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        encoded = column.combine_chunks()
+        if encoded.dictionary.null_count:
+            raise InputError(f"{where}: a value is missing in its dictionary; write it again.")
+        distinct = _values_of_column(pa.chunked_array([encoded.dictionary]), where)
+        repeated: NDArray[Any] = distinct[encoded.indices.to_numpy()]
+        return repeated
+    if _is_text(column.type):
         return _parsed(column.to_pylist())
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise InputError(f"{where}: values of type {column.type}; whole numbers or text needed.")
     values: NDArray[Any] = column.to_numpy()
     return values
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _wanted_columns(names: Iterable[str], where: str) -> list[str]:

@@ -12,6 +12,7 @@ from facelink.files import load_arrays, save_arrays
 
 _FORMAT = "facelink.links"
 _VERSION = 1
+_MAX_INSTANCES = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,12 @@ class Links:
     n_neighbors: int | None = None
 
     def __post_init__(self) -> None:
-        n_links = len(self.pairs)
-        if self.pairs.shape != (n_links, 2) or self.pairs.dtype != np.int32:
+        if self.pairs.ndim != 2 or self.pairs.shape[1] != 2 or self.pairs.dtype != np.int32:
             raise InputError(
                 f"links need pairs of shape (L, 2) and int32, got {self.pairs.shape} "
                 f"{self.pairs.dtype}."
             )
+        n_links = len(self.pairs)
         if self.likelihoods.shape != (n_links,) or self.one_sided.shape != (n_links,):
             raise InputError(
                 f"{n_links} pairs but {self.likelihoods.shape} likelihoods and "
@@ -64,10 +65,15 @@ class Links:
                 f"links need float32 likelihoods and bool marks, got {self.likelihoods.dtype} and "
                 f"{self.one_sided.dtype}; convert them with astype."
             )
-        if self.n_instances < 0:
-            raise InputError(f"n_instances={self.n_instances}; a number of instances is 0 or more.")
-        if self.n_neighbors is not None and self.n_neighbors < 1:
-            raise InputError(f"n_neighbors={self.n_neighbors}; links have at least 1, or None.")
+        if not (_is_whole(self.n_instances) and 0 <= self.n_instances <= _MAX_INSTANCES):
+            raise InputError(
+                f"n_instances={self.n_instances!r}; a number of instances is a whole number from 0 "
+                f"to {_MAX_INSTANCES}."
+            )
+        if self.n_neighbors is not None and not (
+            _is_whole(self.n_neighbors) and self.n_neighbors >= 1
+        ):
+            raise InputError(f"n_neighbors={self.n_neighbors!r}; links have at least 1, or None.")
         if n_links == 0:
             return
         first, second = self.pairs[:, 0], self.pairs[:, 1]
@@ -140,3 +146,7 @@ class Links:
 def _out_of_order(pairs: NDArray[np.int32]) -> bool:
     """Whether a pair does not have the smaller id first."""
     return any((pairs[block, 0] >= pairs[block, 1]).any() for block in blocks(len(pairs)))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

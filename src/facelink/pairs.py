@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from facelink.arrays import known_suffix, read_npy
 from facelink.errors import InputError
-from facelink.files import existing_file
+from facelink.files import existing_file, reading
 
 _SUFFIXES = (".csv", ".txt", ".npy")
 _SEPARATORS = re.compile(r"[,;\s]+")
+_NUMBER = re.compile(r"[0-9]{1,18}")  # every such number is an int64
+_LARGEST = np.iinfo(np.int64).max
 
 
 def load_pairs(path: Path | str) -> NDArray[np.int64]:
@@ -41,11 +43,14 @@ def load_pairs(path: Path | str) -> NDArray[np.int64]:
                 f"pairs {path}: {pairs.dtype} of shape {pairs.shape}; give integers of shape "
                 "(M, 2)."
             )
+        for row in np.flatnonzero((pairs < 0).any(axis=1) | (pairs > _LARGEST).any(axis=1))[:1]:
+            raise InputError(
+                f"pairs {path}: row {row} holds {pairs[row].tolist()}; faces are counted from 0."
+            )
         return pairs.astype(np.int64)
-    try:
-        lines = existing_file(path, "pairs").read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"pairs {path}: not text ({error}); give two numbers per line.") from error
+    path = existing_file(path, "pairs")
+    with reading(path, "pairs", "text"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows = [
         _pair(line, f"pairs {path}, line {number}")
         for number, line in enumerate(lines, start=1)
@@ -55,8 +60,7 @@ def load_pairs(path: Path | str) -> NDArray[np.int64]:
 
 
 def _pair(line: str, where: str) -> tuple[int, int]:
-    try:
-        first, second = (int(text) for text in _SEPARATORS.split(line.strip()))
-    except ValueError as error:
-        raise InputError(f"{where}: {line!r:.60}; give two face numbers, as 12,40.") from error
-    return first, second
+    texts = _SEPARATORS.split(line.strip())
+    if len(texts) != 2 or not all(_NUMBER.fullmatch(text) for text in texts):
+        raise InputError(f"{where}: {line!r:.60}; give two face numbers from 0, as 12,40.")
+    return int(texts[0]), int(texts[1])

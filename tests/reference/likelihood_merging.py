@@ -41,13 +41,22 @@ def joined_by(n_instances, pairs):
 
 
 def agglomerate(n_instances, pairs, likelihoods, n_neighbors, must=(), cannot=()):
-    """Clusters, as a set of frozensets, and the number of rounds."""
+    """Clusters, as a set of frozensets, and the number of rounds of both levels."""
     links = {
         frozenset(pair): log_odds(likelihood)
         for pair, likelihood in zip(pairs, likelihoods, strict=True)
     }
     blocked = {frozenset(pair) for pair in cannot}
     groups = joined_by(n_instances, must)
+    n_rounds = 0
+    for least in (1.5, 0.0):
+        groups, n_more = merge_above(least, groups, links, blocked, n_neighbors)
+        n_rounds += n_more
+    return groups, n_rounds
+
+
+def merge_above(least, groups, links, blocked, n_neighbors):
+    """Groups after merging those that are each other's best, and the number of rounds."""
     n_rounds = 0
     while True:
         best = {}
@@ -61,8 +70,8 @@ def agglomerate(n_instances, pairs, likelihoods, n_neighbors, must=(), cannot=()
                 (mean_evidence(group, other, links, blocked, n_neighbors), -min(other), other)
                 for other in linked
             ]
-            evidence, _, partner = max(judged, default=(0.0, 0, None))
-            if evidence > 0:
+            evidence, _, partner = max(judged, default=(least, 0, None))
+            if evidence > least:
                 best[group] = partner
         mutual = {
             frozenset((group, partner))

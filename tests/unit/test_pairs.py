@@ -58,7 +58,7 @@ def test_an_array_that_holds_no_pairs(tmp_path, array):
 
 def test_what_is_no_text(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(InputError, match="not text"):
+    with pytest.raises(InputError, match="not a readable text file"):
         load_pairs(tmp_path / "a.csv")
 
 

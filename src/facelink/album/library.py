@@ -22,8 +22,8 @@ import numpy as np
 from facelink.album.features_file import FeatureFile
 from facelink.album.lock import Holder, write_lock
 from facelink.album.records import EmbeddingModel
-from facelink.album.schema import MIGRATIONS, check_version, migrate
-from facelink.errors import InputError, OutputError
+from facelink.album.schema import MIGRATIONS, check_schema, check_version, migrate
+from facelink.errors import FacelinkError, InputError, OutputError
 
 DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 
@@ -124,6 +124,7 @@ def open_album(folder: Path | str) -> Iterator[Album]:
                 f"{folder} has version {version}, this facelink reads {len(MIGRATIONS)}; any "
                 "command that writes, such as facelink album update, brings it up to date."
             )
+        check_schema(connection, version)
         yield Album(folder, connection, may_write=False)
 
 
@@ -159,6 +160,7 @@ def edit_album(
     folder = _made(folder) if create else _existing(folder)
     lock = write_lock(folder / LOCK, command, wait_seconds=wait_seconds, on_wait=on_wait)
     with lock, _connected(folder, "rwc" if create else "rw") as connection:
+        check_schema(connection, check_version(connection))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
@@ -226,20 +228,43 @@ def _connected(folder: Path, mode: str) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         raise InputError(f"album {folder}: {error}; check its permissions.") from error
     try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # the query is wrong, not the disk
-            raise
-        raise OutputError(
-            f"album {folder}: {error}; check its permissions and the room on its disk."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # its subclasses are no damage
+    except FacelinkError:
+        raise
+    except Exception as error:  # what stands in a damaged database can make any code fail
+        if _is_of_the_disk(error):
+            raise OutputError(
+                f"album {folder}: {error}; check its permissions and the room on its disk."
+            ) from error
+        damage = _damage(connection, error)
+        if damage is None:
             raise
         raise InputError(
-            f"album {folder}: {error}; the database is damaged or no album. Restore it from a "
+            f"album {folder}: {damage}; the database is damaged or no album. Restore it from a "
             "backup."
         ) from error
     finally:
         connection.close()
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether it tells of the disk, permissions or other processes, not of what is stored."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
+
+
+def _damage(connection: sqlite3.Connection, error: Exception) -> str | None:
+    """What is wrong with a database, if that is why something failed."""
+    is_undecodable = str(error).startswith("Could not decode to UTF-8")
+    if type(error) is sqlite3.DatabaseError or is_undecodable:  # its subclasses are no damage
+        return str(error).partition(" with text")[0]
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        found = connection.execute("PRAGMA integrity_check (1)").fetchone()[0]
+    except (sqlite3.Error, UnicodeDecodeError) as unreadable:
+        return None if _is_of_the_disk(unreadable) else str(unreadable)
+    return None if found == "ok" else str(found)

@@ -4,8 +4,10 @@ What cannot be computed again is here and in the feature files. Neighbour lists 
 links can be, and lie in files of their own beside them.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 
 from facelink.errors import InputError
 
@@ -184,6 +186,43 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
         except sqlite3.Error:
             connection.rollback()
             raise
+
+
+def check_schema(connection: sqlite3.Connection, version: int) -> None:
+    """Refuse a database whose tables, indices and triggers are not those of its version.
+
+    A trigger or view of somebody else would run with what an album does.
+
+    Raises
+    ------
+    InputError
+        If one is missing, different or of nobody knows whom.
+    """
+    found, expected = _schema_of(connection), _expected_schema(MIGRATIONS[:version])
+    for name in sorted(found.keys() | expected.keys(), key=repr):
+        if found.get(name) != expected.get(name):
+            how = "missing" if name not in found else "not that of this version"
+            raise InputError(
+                f"the album's {name!r} is {how}; the database is damaged or somebody changed it. "
+                "Restore it from a backup."
+            )
+
+
+def _schema_of(connection: sqlite3.Connection) -> dict[str, tuple[str, str, str]]:
+    """Kind, table and definition of everything but what SQLite keeps for itself."""
+    rows = connection.execute(
+        "SELECT name, type, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' "
+        "ESCAPE '\\'"
+    )
+    return {name: (kind, table, definition) for name, kind, table, definition in rows}
+
+
+@cache
+def _expected_schema(migrations: tuple[str, ...]) -> dict[str, tuple[str, str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for script in migrations:
+            connection.executescript(script)
+        return _schema_of(connection)
 
 
 def check_version(connection: sqlite3.Connection, newest: int = len(MIGRATIONS)) -> int:

@@ -16,6 +16,7 @@ from facelink.album.asking import replace_questions
 from facelink.album.decisions import contradicted, merge_into
 from facelink.album.estimates import estimates
 from facelink.album.history import action
+from facelink.album.joinings import Joining, is_joining, joinings_of, survivors
 from facelink.album.last_look import UNSETTLED, LastLook
 from facelink.album.library import Album
 from facelink.album.neighborhood import Neighborhood, keep_neighborhood, neighborhood, still_holds
@@ -33,25 +34,6 @@ _CONFIDENCE = f"""
 UPDATE memberships SET confidence = ? WHERE face = ? AND how = 'automatic'
 AND (confidence IS NULL OR abs(confidence - ?) > {_SMALL_CHANGE})
 """
-
-
-@dataclass(frozen=True)
-class Joining:
-    """Faces that join one person, and the people who become part of them.
-
-    Parameters
-    ----------
-    person : int, optional
-        None for someone new.
-    faces : tuple of int
-        Undecided faces that join.
-    merged : tuple of int
-        People whose faces all join.
-    """
-
-    person: int | None
-    faces: tuple[int, ...]
-    merged: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,9 +212,9 @@ def _plan(
         placing, is_asked = place_again(found, standing, found.last_look, is_touched)
         n_when_learned = found.last_look.n_when_learned
     labels = placing.merged.labels
-    person_of_label = _survivors(labels, standing)
-    is_joining = _is_joining(labels, person_of_label, standing)
-    joinings = _joinings(labels, person_of_label, is_joining, found.faces, standing)
+    person_of_label = survivors(labels, standing)
+    joins = is_joining(labels, person_of_label, standing)
+    joinings = joinings_of(labels, person_of_label, joins, found.faces, standing)
     for place, joining in enumerate(joinings):
         if joining.person is None:
             member = found.positions(np.array(joining.faces[:1]))
@@ -242,7 +224,7 @@ def _plan(
     confidence = placing.merged.membership.confidence[sure]
     candidates, suggestions = estimates(placing, person_of_label, is_placed, found, standing)
     seen = LastLook(
-        np.where(is_joining, UNSETTLED, standing.people),
+        np.where(joins, UNSETTLED, standing.people),
         standing.is_named,
         standing.is_set_aside,
         found.rows[standing.same],
@@ -278,55 +260,6 @@ def _place_everyone(found: Neighborhood, standing: Standing, with_photo_evidence
 def _provisional(place: int) -> int:
     """What the new person of a joining is called until they have a number."""
     return -2 - place
-
-
-def _survivors(labels: NDArray[np.int64], standing: Standing) -> NDArray[np.int64]:
-    """Person that stays of each label, (C,); −1 where it holds none.
-
-    One with a name comes first, then the one with most faces, then the oldest.
-    """
-    survivors = np.full(labels.max(initial=-1) + 1, FREE, dtype=np.int64)
-    known = np.flatnonzero(standing.people != FREE)
-    people, first, sizes = np.unique(standing.people[known], return_index=True, return_counts=True)
-    is_named = standing.is_named[known[first]]
-    worst_first = np.lexsort((-people, sizes, is_named))
-    survivors[labels[known[first]][worst_first]] = people[worst_first]
-    return survivors
-
-
-def _is_joining(
-    labels: NDArray[np.int64], person_of_label: NDArray[np.int64], standing: Standing
-) -> NDArray[np.bool_]:
-    """Faces, (N,), that get another person than they have."""
-    survivor = person_of_label[labels]
-    is_new = (survivor == FREE) & (np.bincount(labels)[labels] > 1)
-    is_joining: NDArray[np.bool_] = (standing.people != survivor) | is_new
-    return is_joining
-
-
-def _joinings(
-    labels: NDArray[np.int64],
-    person_of_label: NDArray[np.int64],
-    is_joining: NDArray[np.bool_],
-    faces: NDArray[np.int64],
-    standing: Standing,
-) -> tuple[Joining, ...]:
-    members: dict[int, list[int]] = {}
-    for place in np.flatnonzero(is_joining).tolist():
-        members.setdefault(int(labels[place]), []).append(place)
-    joinings = []
-    for label, places in members.items():
-        here = np.array(places)
-        was = standing.people[here]
-        person = int(person_of_label[label])
-        joinings.append(
-            Joining(
-                None if person == FREE else person,
-                tuple(faces[here[was == FREE]].tolist()),
-                tuple(np.unique(was[was != FREE]).tolist()),
-            )
-        )
-    return tuple(sorted(joinings, key=lambda one: (one.person is None, one.person or 0, one.faces)))
 
 
 def _write_estimates(

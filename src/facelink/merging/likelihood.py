@@ -9,13 +9,13 @@ from facelink.blocks import blocks
 from facelink.calibration import N_BINS, Calibration, count_binned, fit_binned
 from facelink.errors import InputError
 from facelink.links import Links
-from facelink.merging.agglomeration import Agglomeration, agglomerate
+from facelink.merging.agglomeration import NO_ANCHOR, agglomerate
 from facelink.merging.attachment import attach_groups
 from facelink.merging.cluster_pairs import LinksBetween
-from facelink.merging.components import Components
 from facelink.merging.constraints import Constraints
-from facelink.merging.evidence import BLOCKED, log_odds_units
+from facelink.merging.evidence import BLOCKED
 from facelink.merging.membership import Membership, judge_membership
+from facelink.merging.parts import Each, GroupEvidence, LikelyGroups, likely_groups
 
 ESTABLISHED = 3
 """Faces of a group whose members confirm each other: the smallest with more than one witness."""
@@ -69,6 +69,7 @@ def merge_by_likelihood(
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
     self_calibrate: bool = True,
+    each: Each = map,
 ) -> LikelihoodMergeResult:
     """Merge the groups with the most evidence of being one person while it is positive.
 
@@ -101,6 +102,9 @@ def merge_by_likelihood(
     self_calibrate : bool
         Fit the likelihoods to the groups and merge again; without it they are
         taken at their word.
+    each : callable
+        Solves parts of the collection, as for `likely_groups`: `map`, or its
+        like on other machines.
 
     Returns
     -------
@@ -133,12 +137,12 @@ def merge_by_likelihood(
         )
     constraints = Constraints.checked(links.n_instances, must_link, cannot_link)
     judged, calibration = links, Calibration()
-    found = group_links(judged, n_neighbors, constraints)
+    found = group_links(judged, n_neighbors, constraints, each=each)
     for _ in range(N_REFITS if self_calibrate else 0):
         labels = consecutive_labels(found.roots)
         calibration = fit_to_groups(links, labels)
         judged = recalibrated(links, labels, calibration)
-        found = group_links(judged, n_neighbors, constraints)
+        found = group_links(judged, n_neighbors, constraints, each=each)
     labels = attach_groups(judged, consecutive_labels(found.roots), n_neighbors, constraints)
     return LikelihoodMergeResult(
         labels,
@@ -160,8 +164,10 @@ def group_links(
     n_neighbors: int,
     constraints: Constraints,
     more: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
-) -> Agglomeration:
-    """Agglomerate along the links within reach.
+    *,
+    each: Each = map,
+) -> LikelyGroups:
+    """Agglomerate along the links within reach: likely groups first, then all that have evidence.
 
     Groups that no chain of positive links connects never get positive
     evidence, so the links between them are left out, which changes nothing.
@@ -176,28 +182,34 @@ def group_links(
         Pairs that are one person for certain, or two.
     more : int32 (E, 2) and int64 (E,), optional
         Pairs with further log-odds, at most 0, in units, that no link stands for.
+    each : callable
+        As for `likely_groups`.
     """
     others = constraints.cannot_link, np.full(len(constraints.cannot_link), BLOCKED)
     if more is not None:
         others = np.concatenate([others[0], more[0]]), np.concatenate([others[1], more[1]])
-    return agglomerate(
-        _reach(links, constraints.must_link),
+    anchors = constraints.anchors
+    if anchors is None:
+        anchors = np.full(links.n_instances, NO_ANCHOR, dtype=np.int32)
+    evidence = GroupEvidence(
+        links.pairs, links.likelihoods, *others, constraints.must_link, anchors, n_neighbors
+    )
+    likely = likely_groups(evidence, each=each)
+    found = agglomerate(
+        evidence.reach(0),
         (links.pairs, links.likelihoods),
         n_neighbors,
         others=others,
-        joined=constraints.must_link,
-        anchors=constraints.anchors,
+        joined=_as_pairs(likely.roots),
+        anchors=anchors,
     )
+    return LikelyGroups(found.roots, likely.n_rounds + found.n_rounds)
 
 
-def _reach(links: Links, joined: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Label what chains of positive links and of pairs that are joined connect, (N,)."""
-    components = Components(links.n_instances)
-    components.join(joined)
-    for block in blocks(len(links)):
-        is_positive = log_odds_units(links.likelihoods[block]) > 0
-        components.join(links.pairs[block][is_positive])
-    return components.labels()
+def _as_pairs(roots: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Pairs (J, 2) of each instance that is not the root of its group, and that root."""
+    members = np.flatnonzero(roots != np.arange(len(roots))).astype(np.int32)
+    return np.stack([roots[members], members], axis=1)
 
 
 def fit_to_groups(links: Links, labels: NDArray[np.int64]) -> Calibration:

@@ -1,13 +1,15 @@
 """Import of checkpoints from the repository of the paper's authors."""
 
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from facelink.errors import InputError
-from facelink.files import existing_file
+from facelink.files import existing_file, reading
 from facelink.models.config import LinkGCNConfig
 from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphSettings
@@ -21,6 +23,7 @@ _PLAIN_NAMES = {
     },
 }
 _IGNORED = "bn0.num_batches_tracked"
+_ARCHIVE_START = b"PK\x03\x04"  # by which torch, too, knows an archive
 _CONV_NAME = re.compile(r"conv([1-9]\d*)\.(weight|bias)")
 
 
@@ -52,7 +55,8 @@ def import_checkpoint(path: Path | str) -> LinkGCN:
             f"checkpoint {path}: tensor {name!r} is {kind}; the file is damaged or of another "
             "network than L-GCN."
         )
-    model = LinkGCN(_config_of(tensors))
+    with torch.device("meta"):  # shapes without values
+        model = LinkGCN(_config_of(tensors))
     expected = model.state_dict()
     for name, target in names.items():
         if tensors[name].shape != expected[target].shape:
@@ -61,7 +65,8 @@ def import_checkpoint(path: Path | str) -> LinkGCN:
                 f"others ask for {tuple(expected[target].shape)}; the file is damaged or of "
                 "another network than L-GCN."
             )
-    model.load_state_dict({target: tensors[name].float() for name, target in names.items()})
+    weights = {target: tensors[name].float().contiguous() for name, target in names.items()}
+    model.load_state_dict(weights, assign=True)
     return model.eval()
 
 
@@ -90,8 +95,10 @@ def _config_of(tensors: dict[str, Tensor]) -> LinkGCNConfig:
 
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    _check_packing(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        stream = io.BytesIO(path.read_bytes())  # gives no more than there is, whatever is asked
+        content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise almost anything
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
@@ -103,4 +110,35 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"checkpoint {path}: holds no state_dict of tensors; save the network's state_dict."
         )
+    for name, tensor in state.items():
+        _check_tensor(tensor, path.stat().st_size, f"checkpoint {path}: tensor {name!r:.60}")
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _check_packing(path: Path) -> None:
+    """Refuse an archive whose parts would be larger than it is; torch writes none."""
+    with path.open("rb") as stream:
+        if stream.read(len(_ARCHIVE_START)) != _ARCHIVE_START:
+            return  # as torch wrote them before version 1.6
+    with reading(path, "checkpoint", "torch"), zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    is_stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+    if not is_stored or sum(part.file_size for part in parts) > path.stat().st_size:
+        raise InputError(
+            f"checkpoint {path}: an archive that claims to hold more than its size, or is packed; "
+            "save it again with torch.save."
+        )
+
+
+def _check_tensor(tensor: Tensor, n_bytes: int, where: str) -> None:
+    """Refuse what is no plain tensor of numbers that the file can hold."""
+    is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not is_plain or tensor.is_quantized or tensor.is_complex():
+        raise InputError(f"{where} is no plain tensor of numbers; save a network's state_dict.")
+    if tensor.numel() * tensor.element_size() > n_bytes:
+        raise InputError(
+            f"{where} claims {tuple(tensor.shape)} values, more than the {n_bytes} bytes of the "
+            "file; it is damaged."
+        )
+    if not bool(tensor.isfinite().all()):
+        raise InputError(f"{where} holds NaN or infinite values; the training went astray.")

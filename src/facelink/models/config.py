@@ -6,7 +6,7 @@ from typing import Any, get_args
 from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.models.aggregators import Aggregator, MeanNormalization
-from facelink.models.saved import config_values
+from facelink.models.saved import LARGEST_WIDTH, are_widths, config_values
 from facelink.subgraphs import SubgraphSettings
 
 MODEL_TYPE = "link_gcn"
@@ -40,7 +40,7 @@ class LinkGCNConfig:
     Raises
     ------
     InputError
-        If a width is not a whole number of at least 1, the threshold lies
+        If a width is not a whole number from 1 to 65536, the threshold lies
         outside [0, 1], or a choice is unknown.
     """
 
@@ -63,11 +63,11 @@ class LinkGCNConfig:
             if value not in allowed:
                 raise InputError(f"{name}={value!r}; choose one of {', '.join(allowed)}.")
         all_widths = (self.n_features, self.attention_width, *self.widths)
-        if not self.widths or not all(isinstance(w, int) and w >= 1 for w in all_widths):
+        if not self.widths or not are_widths(all_widths):
             raise InputError(
-                f"n_features={self.n_features!r}, widths={self.widths!r}, attention_width="
-                f"{self.attention_width!r}; give whole numbers of at least 1, and at least one "
-                "width."
+                f"n_features={self.n_features!r:.40}, widths={self.widths!r:.80}, attention_width="
+                f"{self.attention_width!r:.40}; give whole numbers of at least 1 and at most "
+                f"{LARGEST_WIDTH}, and at least one width."
             )
         if not 0 <= self.initial_threshold <= 1:
             raise InputError(f"initial_threshold={self.initial_threshold}; choose from [0, 1].")

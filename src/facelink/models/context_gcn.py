@@ -21,7 +21,14 @@ from facelink.context.names import FEATURE_NAMES
 from facelink.errors import InputError
 from facelink.models.aggregators import SparseAdjacency, mean_weights
 from facelink.models.layers import GraphConv, HiddenValues, LayerSize
-from facelink.models.saved import config_values, load_weights, read_config, save_model
+from facelink.models.saved import (
+    LARGEST_WIDTH,
+    are_widths,
+    config_values,
+    load_model,
+    read_config,
+    save_model,
+)
 from facelink.subgraphs import SubgraphSettings
 
 MODEL_TYPE = "context_gcn"
@@ -51,7 +58,7 @@ class ContextGCNConfig:
     Raises
     ------
     InputError
-        If a number is not a whole one of at least 1, or the features are not
+        If a number is not a whole one from 1 to 65536, or the features are not
         those that this facelink computes.
     """
 
@@ -62,11 +69,10 @@ class ContextGCNConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "feature_names", tuple(self.feature_names))
-        numbers = (*self.widths, self.edge_share)
-        if not self.widths or not all(isinstance(n, int) and n >= 1 for n in numbers):
+        if not self.widths or not are_widths((*self.widths, self.edge_share)):
             raise InputError(
-                f"widths={self.widths!r}, edge_share={self.edge_share!r}; give whole numbers of at "
-                "least 1, and at least one width."
+                f"widths={self.widths!r:.80}, edge_share={self.edge_share!r:.40}; give whole "
+                f"numbers of at least 1 and at most {LARGEST_WIDTH}, and at least one width."
             )
         if self.feature_names != FEATURE_NAMES:
             differing = sorted(set(self.feature_names) ^ set(FEATURE_NAMES))
@@ -181,9 +187,8 @@ class ContextGCN(nn.Module):
             If a file is missing, damaged, or the weights do not fit the config.
         """
         folder = Path(folder)
-        model = cls(read_config(folder, ContextGCNConfig.from_dict, _HOW_TO_MAKE_ONE))
-        load_weights(model, folder)
-        return model.to(device).eval()
+        config = read_config(folder, ContextGCNConfig.from_dict, _HOW_TO_MAKE_ONE)
+        return load_model(lambda: cls(config), folder).to(device).eval()
 
     @classmethod
     def pretrained(cls, device: torch.device | str = "cpu") -> "ContextGCN":

@@ -25,7 +25,7 @@ from facelink.models.layers import (
     ResidualNorm,
     Residuals,
 )
-from facelink.models.saved import load_weights, read_config, save_model
+from facelink.models.saved import load_model, read_config, save_model
 from facelink.subgraphs import SubgraphBatch, order_by_need
 
 _HOW_TO_MAKE_ONE = "make one with facelink train or facelink import-checkpoint"
@@ -167,6 +167,5 @@ class LinkGCN(nn.Module):
             If a file is missing, damaged, or the weights do not fit the config.
         """
         folder = Path(folder)
-        model = cls(read_config(folder, LinkGCNConfig.from_dict, _HOW_TO_MAKE_ONE))
-        load_weights(model, folder)
-        return model.to(device).eval()
+        config = read_config(folder, LinkGCNConfig.from_dict, _HOW_TO_MAKE_ONE)
+        return load_model(lambda: cls(config), folder).to(device).eval()

@@ -1,11 +1,11 @@
 """Any link model, from its name or its folder."""
 
-import json
 from pathlib import Path
 
 import torch
 
 from facelink.errors import InputError
+from facelink.files import read_json
 from facelink.models.context_gcn import MODEL_TYPE as CONTEXT_GCN
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.link_gcn import LinkGCN
@@ -51,15 +51,7 @@ def load_link_model(source: Path | str, device: torch.device | str = "cpu") -> L
             f"model {folder}: no such folder; give the folder of a trained model, {CONTEXT!r} (the "
             f"default, needs no training) or {COSINE!r}."
         )
-    if _model_type(folder) == CONTEXT_GCN:
+    config = read_json(folder / CONFIG_NAME, "model config")
+    if config.get("model_type") == CONTEXT_GCN:
         return ContextGCN.from_pretrained(folder, device)
     return LinkGCN.from_pretrained(folder, device)
-
-
-def _model_type(folder: Path) -> object:
-    """What the config says, if it can be read; the model's own reader says what is wrong."""
-    try:
-        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return config.get("model_type") if isinstance(config, dict) else None

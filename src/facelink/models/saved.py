@@ -3,21 +3,25 @@
 Nothing that is read is executed, and a file is either whole or unchanged.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
 from facelink.errors import InputError
-from facelink.files import existing_file, load_arrays, save_arrays, write_json
+from facelink.files import load_arrays, read_json, save_arrays, write_json
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 
+LARGEST_WIDTH = 1 << 16
+"""Of a layer; far above any that is of use, and products of two still fit into memory's size."""
+
 Config = TypeVar("Config")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_model(model: nn.Module, config: dict[str, Any], folder: Path | str) -> None:
@@ -53,13 +57,8 @@ def read_config(folder: Path, from_dict: Callable[[dict[str, Any]], Config], rem
     """
     if not folder.is_dir():
         raise InputError(f"model {folder}: no such folder; {remedy}.")
-    path = existing_file(folder / CONFIG_NAME, "model config")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"model config {path}: not JSON ({error}); write it again.") from error
-    if not isinstance(config, dict):
-        raise InputError(f"model config {path}: expected a JSON object, got {config!r:.80}.")
+    path = folder / CONFIG_NAME
+    config = read_json(path, "model config")
     try:
         return from_dict(config)
     except InputError as error:
@@ -88,8 +87,18 @@ def config_values(values: dict[str, Any], model_type: str, names: Iterable[str])
     return {name: value for name, value in values.items() if name != "model_type"}
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Give a model the weights that stand in a folder.
+def load_model(make: Callable[[], Model], folder: Path) -> Model:
+    """Make a model with the weights that stand in a folder.
+
+    The shapes that the config claims are compared with the file's before any
+    memory is taken for them.
+
+    Parameters
+    ----------
+    make
+        Makes the model; what it sets the weights to does not matter.
+    folder
+        As written by `save_model`.
 
     Raises
     ------
@@ -97,13 +106,29 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         If the file is missing, damaged, or its tensors are not the model's.
     """
     arrays, _ = load_arrays(folder / WEIGHTS_NAME, "model weights")
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    with torch.device("meta"):  # shapes without values
+        model = make()
+    expected = model.state_dict()
+    for name in sorted(expected.keys() | arrays.keys()):
+        here = arrays[name].shape if name in arrays else "missing"
+        there = tuple(expected[name].shape) if name in expected else "no place"
+        if here != there:
             raise InputError(
-                f"model {folder}: {name} has shape {found.get(name, 'missing')} in "
-                f"{WEIGHTS_NAME} but {expected.get(name, 'no place')} by {CONFIG_NAME}; the "
-                "two files do not belong together."
+                f"model {folder}: {name} has shape {here} in {WEIGHTS_NAME} but {there} by "
+                f"{CONFIG_NAME}; the two files do not belong together."
             )
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        if arrays[name].dtype.kind != "f" or not np.isfinite(arrays[name]).all():
+            raise InputError(
+                f"model {folder}: {name} holds values that are no finite floating-point numbers; "
+                f"{WEIGHTS_NAME} is damaged, restore it."
+            )
+    tensors = {
+        name: torch.from_numpy(array).to(expected[name].dtype) for name, array in arrays.items()
+    }
+    model.load_state_dict(tensors, assign=True)
+    return model
+
+
+def are_widths(values: Iterable[object]) -> bool:
+    """Whether all are whole numbers that a layer's width can be."""
+    return all(type(value) is int and 1 <= value <= LARGEST_WIDTH for value in values)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from facelink.arrays import known_suffix, npz_headers, read_npy, read_npz, reading
+from facelink.arrays import known_suffix, npz_headers, read_npy, read_npz
 from facelink.errors import InputError
-from facelink.files import check_writable, load_arrays, save_arrays
+from facelink.files import check_writable, load_arrays, reading, save_arrays
 from facelink.neighbors.graph import MISSING, NeighborGraph, check_id_range
 
 _WHAT = "neighbour graph"
@@ -106,8 +106,7 @@ def check_graph_path(path: Path | str) -> None:
 
 
 def _read_own(path: Path, features: _Features) -> NeighborGraph:
-    with reading(path, _WHAT, ".safetensors"):
-        arrays, metadata = load_arrays(path, _WHAT, mapped=True)
+    arrays, metadata = load_arrays(path, _WHAT, mapped=True)
     if metadata.get("format") != _FORMAT or not {"indices", "similarities"} <= arrays.keys():
         raise InputError(
             f"{_WHAT} {path}: not a graph that facelink wrote; make one with facelink neighbors."
@@ -148,9 +147,12 @@ def _read_ids(path: Path, features: _Features) -> NeighborGraph:
 
 def _read_csr(path: Path, features: _Features) -> NeighborGraph:
     names = npz_headers(path, _WHAT)
-    form = read_npz(path, _WHAT, "format").tolist() if "format" in names else b"csr"
+    stored = read_npz(path, _WHAT, "format") if "format" in names else np.array("csr")
+    form = stored.item() if stored.size == 1 else stored.shape
     if form not in (b"csr", "csr"):
-        raise InputError(f"{_WHAT} {path}: a sparse matrix in form {form!r}; save its .tocsr().")
+        raise InputError(
+            f"{_WHAT} {path}: a sparse matrix in form {form!r:.40}; save its .tocsr()."
+        )
     distances = _as_float32(path, "data", read_npz(path, _WHAT, "data"))
     if distances.size and (distances == 1).all():
         raise InputError(

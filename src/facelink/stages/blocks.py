@@ -24,9 +24,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from facelink.arrays import ArrayHeader, reading
+from facelink.arrays import ArrayHeader
 from facelink.errors import OutputError
-from facelink.files import existing_file
+from facelink.files import existing_file, reading
 from facelink.stages.content import hash_of_array, hash_of_bytes
 from facelink.stages.engine import Arrays, Block
 from facelink.stages.manifest import FinishedBlock, Manifest, Origin

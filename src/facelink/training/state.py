@@ -6,7 +6,7 @@ the run's progress as metadata. Nothing is pickled.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,22 @@ import torch
 from torch import nn
 
 from facelink.errors import InputError
-from facelink.files import load_arrays, save_arrays
+from facelink.files import load_arrays, reading, save_arrays
 from facelink.models.config import LinkGCNConfig
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import TrainingSettings
 from facelink.training.validation import ValidationScores
 
 _FORMAT = "facelink.training"
+
+_REMEMBERED: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.SGD: ("momentum_buffer",),
+}
+"""What each optimizer keeps for every parameter, in the parameter's shape; `step` is one number."""
+
+_MOST_STEPS = 2.0**24
+"""Up to here float32 counts every step."""
 
 
 @dataclass(frozen=True)
@@ -125,29 +134,70 @@ def restore_state(
     Raises
     ------
     InputError
-        If the file is not a training state, or one of another run; the message
-        names what differs.
+        If the file is damaged, not a training state, or one of another run; the
+        message names what differs.
     """
     arrays, metadata = load_arrays(path, "training state")
     if metadata.get("format") != _FORMAT:
         raise InputError(f"training state {path}: not a training state; train without --resume.")
-    _check_same_run(path, metadata["run"], json.loads(json.dumps(run)))
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    model.load_state_dict(
-        {name[6:]: value for name, value in tensors.items() if name.startswith("model.")}
-    )
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        kind, *rest = name.split(".")
-        if kind == "optimizer":
-            state.setdefault(int(rest[0]), {})[rest[1]] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    values = metadata["progress"]
+    with reading(path, "training state", "whole"):
+        _check_same_run(path, dict(metadata["run"]), json.loads(json.dumps(run)))
+        progress = _progress_of(dict(metadata["progress"]))
+        weights = {
+            name.removeprefix("model."): torch.from_numpy(array)
+            for name, array in arrays.items()
+            if name.startswith("model.")
+        }
+        _check_float32(weights.values())
+        state = _optimizer_state(arrays, optimizer)
+        model.load_state_dict(weights)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return progress
+
+
+def _progress_of(values: dict[str, Any]) -> Progress:
     history = [
-        EpochScores(epoch["train_loss"], ValidationScores.from_dict(epoch["validation"]))
+        EpochScores(float(epoch["train_loss"]), ValidationScores.from_dict(epoch["validation"]))
         for epoch in values.pop("history")
     ]
-    return Progress(**values, history=history)
+    progress = Progress(**values, history=history)
+    counts = (progress.n_rounds, progress.pivots_done, progress.epoch_pivots)
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError(f"it counts {counts} rounds and pivots")
+    if not np.isfinite(progress.epoch_loss):
+        raise ValueError(f"a loss of {progress.epoch_loss}")
+    return progress
+
+
+def _optimizer_state(
+    arrays: Mapping[str, np.ndarray], optimizer: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
+    """What the optimizer remembers of each parameter; none before its first step."""
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, array in arrays.items():
+        if name.startswith("optimizer."):
+            _, index, kind = name.split(".")
+            state.setdefault(int(index), {})[kind] = torch.from_numpy(array)
+    for number, values in state.items():
+        expected = {
+            kind: () if kind == "step" else tuple(parameters[number].shape)
+            for kind in _REMEMBERED[type(optimizer)]
+        }
+        found = {kind: tuple(value.shape) for kind, value in values.items()}
+        if found != expected:
+            raise ValueError(f"optimizer.{number} has {found}, needed {expected}")
+        _check_float32(values.values())
+        if not 0 <= float(values.get("step", torch.zeros(()))) <= _MOST_STEPS:
+            raise ValueError(f"optimizer.{number} counts {float(values['step'])} steps")
+    if state and state.keys() != set(range(len(parameters))):
+        raise ValueError("the optimizer's state lacks parameters")
+    return state
+
+
+def _check_float32(tensors: Iterable[torch.Tensor]) -> None:
+    if not all(one.dtype == torch.float32 and bool(one.isfinite().all()) for one in tensors):
+        raise ValueError("tensors that are not float32, or hold NaN or infinite values")
 
 
 def _check_same_run(path: Path, stored: dict[str, Any], run: dict[str, Any]) -> None:

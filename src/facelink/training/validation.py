@@ -1,7 +1,7 @@
 """Validation in several size regimes, beside what plain cosine similarity reaches."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -149,9 +149,13 @@ class ValidationScores:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ValidationScores":
-        """Read the JSON form."""
+        """Read the JSON form; ValueError, TypeError or KeyError for values that are none."""
         regimes = tuple(RegimeScores(**scores) for scores in values["regimes"])
         calibration = Calibration(**values["calibration"])
+        numbers = [values["threshold"], values["best_bcubed_f"]]
+        numbers += [value for scores in regimes for value in astuple(scores)[1:]]
+        if not regimes or not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError("scores that are no numbers")
         return cls(regimes, values["threshold"], values["best_bcubed_f"], calibration)
 
 

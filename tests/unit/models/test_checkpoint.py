@@ -160,13 +160,13 @@ class TestRefusal:
         whole = path.read_bytes()
         for n_bytes in range(1, len(whole) - 1, len(whole) // 50):
             path.write_bytes(whole[:n_bytes])
-            with pytest.raises(InputError, match=r"best\.ckpt: not a torch file"):
+            with pytest.raises(InputError, match=r"best\.ckpt: not a (readable )?torch file"):
                 import_checkpoint(path)
 
     @pytest.mark.parametrize("content", [b"x", b"\x80", b"\x80\x02.", b"PK\x03\x04", b"\x80\x02}q"])
     def test_a_file_of_something_else(self, tmp_path, content):
         (tmp_path / "best.ckpt").write_bytes(content)
-        with pytest.raises(InputError, match=r"not a torch file of plain tensors .*refused"):
+        with pytest.raises(InputError, match=r"not a (readable )?torch file"):
             import_checkpoint(tmp_path / "best.ckpt")
 
     @pytest.mark.parametrize(

@@ -306,8 +306,8 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("{", r"config\.json: not JSON"),
-            ("\udcff", r"config\.json: not JSON"),
+            ("{", r"config\.json: not a readable JSON"),
+            ("\udcff", r"config\.json: not a readable JSON"),
             ("[1]", r"expected a JSON object, got \[1\]"),
             ("{}", r"missing keys \['aggregator'"),
         ],
