@@ -24,6 +24,7 @@ from facelink.album.import_features import import_features
 from facelink.album.library import Album, edit_album
 from facelink.album.neighborhood import Neighborhood, keep_neighborhood
 from facelink.album.update import apply_plans, plan_update
+from facelink.context.impostors import ImpostorStatistics
 from facelink.features import normalize_features
 from facelink.growing import JudgedNeighbors
 from facelink.linking import subgraph_settings
@@ -59,7 +60,9 @@ def fill(album: Album, link_model: ContextGCN, features: NDArray[np.float32]) ->
     person = np.where(place % FACES_EACH < FACES_EACH - 1, place // FACES_EACH, n + place)
     graph = find_neighbors(features, subgraph_settings(link_model, n).n_neighbors)
     likelihoods = np.where(person[graph.indices] == person[:, None], 0.9, 0.05)
-    judged = JudgedNeighbors(graph, likelihoods.astype(np.float32), n, np.zeros(n, dtype=np.bool_))
+    nobody = np.zeros(n, dtype=np.bool_)
+    impostors = ImpostorStatistics.of(features)
+    judged = JudgedNeighbors(graph, likelihoods.astype(np.float32), n, nobody, impostors)
     with action(album, FACE) as under_way:
         for row, face in enumerate(faces):
             if row % FACES_EACH == 0:

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.context.impostors import ImpostorStatistics
 from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
 from facelink.link_prediction import CombineDirections, Progress, combine_directions
@@ -43,6 +44,8 @@ class JudgedNeighbors:
         Faces there were when all were last judged, at least 1.
     is_fresh : bool (N,)
         Faces that the last call judged.
+    impostors : ImpostorStatistics
+        By which all of them are judged: those of the time when all were.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class JudgedNeighbors:
     likelihoods: NDArray[np.float32]
     n_when_judged: int
     is_fresh: NDArray[np.bool_]
+    impostors: ImpostorStatistics
 
     def __post_init__(self) -> None:
         n = self.graph.n_instances
@@ -86,11 +90,12 @@ class JudgedNeighbors:
         progress
             Called with the number of pivots judged since the last call.
         """
+        impostors = ImpostorStatistics.of(features)
         likelihoods = predict_context_likelihoods(
-            model, features, graph, graph.n_neighbors, progress=progress
+            model, features, graph, graph.n_neighbors, impostors=impostors, progress=progress
         )
         n = graph.n_instances
-        return cls(graph, likelihoods, n, np.ones(n, dtype=np.bool_))
+        return cls(graph, likelihoods, n, np.ones(n, dtype=np.bool_), impostors)
 
     @property
     def n_instances(self) -> int:
@@ -191,6 +196,7 @@ def grow_judged(
     likelihoods = np.empty((n, k), dtype=np.float32)
     likelihoods[:n_old] = judged.likelihoods
     likelihoods[pivots] = predict_context_likelihoods(
-        model, features, grown.graph, k, pivots=pivots, progress=progress
-    )
-    return JudgedNeighbors(grown.graph, likelihoods, judged.n_when_judged, is_changed)
+        model, features, grown.graph, k,
+        pivots=pivots, impostors=judged.impostors, progress=progress,
+    )  # fmt: skip
+    return replace(judged, graph=grown.graph, likelihoods=likelihoods, is_fresh=is_changed)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from facelink.clustering import LinkageClustering
+from facelink.context.impostors import ImpostorStatistics
+from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
-from facelink.growing import JudgedNeighbors, find_and_judge, grow_judged
+from facelink.growing import find_and_judge, grow_judged
 from facelink.metrics import bcubed_scores
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.growing import extend_graph
@@ -59,7 +63,14 @@ class TestLinks:
         untouched = np.flatnonzero(~after.is_fresh)
         assert len(untouched) > 0
         np.testing.assert_array_equal(after.likelihoods[untouched], before.likelihoods[untouched])
-        fresh = JudgedNeighbors.of(model, FEATURES, after.graph).likelihoods[after.is_fresh]
+        fresh = predict_context_likelihoods(
+            model,
+            FEATURES,
+            after.graph,
+            after.graph.n_neighbors,
+            pivots=np.flatnonzero(after.is_fresh),
+            impostors=ImpostorStatistics.of(FEATURES[:236]),
+        )
         np.testing.assert_allclose(after.likelihoods[after.is_fresh], fresh, atol=FLOAT32_ROUNDING)
 
     @pytest.mark.parametrize("n_old", [150, 20])
@@ -79,7 +90,7 @@ class TestLinks:
     def test_parts_of_different_sizes_are_refused(self, model):
         judged = find_and_judge(model, FEATURES[:50])
         with pytest.raises(InputError, match="judge all links of one graph"):
-            JudgedNeighbors(judged.graph, judged.likelihoods[1:], 50, judged.is_fresh)
+            replace(judged, likelihoods=judged.likelihoods[1:])
 
 
 class TestPartialFit:
@@ -130,10 +141,16 @@ class TestFacesThatAreGone:
         anew = find_neighbors(FEATURES[~self.GONE], fewer.graph.n_neighbors, "exact")
         np.testing.assert_array_equal(fewer.graph.indices, anew.indices)
         np.testing.assert_array_equal(fewer.graph.similarities, anew.similarities)
-        everyone = find_and_judge(model, FEATURES[~self.GONE])
+        everyone = predict_context_likelihoods(
+            model,
+            FEATURES[~self.GONE],
+            anew,
+            anew.n_neighbors,
+            impostors=ImpostorStatistics.of(FEATURES),
+        )
         np.testing.assert_allclose(
             fewer.likelihoods[fewer.is_fresh],
-            everyone.likelihoods[fewer.is_fresh],
+            everyone[fewer.is_fresh],
             atol=FLOAT32_ROUNDING,
         )
 

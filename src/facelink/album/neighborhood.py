@@ -12,6 +12,7 @@ from facelink.album.last_look import LastLook
 from facelink.album.library import Album
 from facelink.album.records import EmbeddingModel
 from facelink.calibration import Calibration
+from facelink.context.impostors import ImpostorStatistics
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 from facelink.growing import JudgedNeighbors, find_and_judge, grow_judged
@@ -179,6 +180,7 @@ def _save(path: Path, kept: _Kept) -> None:
         "version": _VERSION,
         "method": judged.graph.method,
         "n_when_judged": judged.n_when_judged,
+        "impostors": [judged.impostors.median, judged.impostors.spread],
         "last_look": None if last is None else _numbers_of(last),
     }
     if last is not None:
@@ -194,7 +196,13 @@ def _load(path: Path, rows: NDArray[np.int64]) -> _Kept | None:
             return None
         graph = NeighborGraph(arrays["indices"], arrays["similarities"], metadata["method"])
         nobody = np.zeros(graph.n_instances, dtype=np.bool_)
-        judged = JudgedNeighbors(graph, arrays["likelihoods"], metadata["n_when_judged"], nobody)
+        judged = JudgedNeighbors(
+            graph,
+            arrays["likelihoods"],
+            metadata["n_when_judged"],
+            nobody,
+            ImpostorStatistics(*metadata["impostors"]),
+        )
         kept = _Kept(arrays["rows"], judged, _last_look(arrays, metadata["last_look"]))
     except (InputError, KeyError):
         return None
