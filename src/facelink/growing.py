@@ -21,8 +21,8 @@ from facelink.neighbors.shrinking import without_instances
 REJUDGE_AT = 1.5
 """All pivots are judged again once there are so many times the faces of the last time.
 
-A likelihood also depends on the collection's impostors and on the neighbours'
-lists, which drift. Each face is then judged about three times in all, however
+A likelihood also depends on the neighbours' lists, which drift, and on the
+collection's impostors, which are measured then. Each face is then judged about three times in all, however
 many come.
 """
 
