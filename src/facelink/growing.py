@@ -22,8 +22,8 @@ REJUDGE_AT = 1.5
 """All pivots are judged again once there are so many times the faces of the last time.
 
 A likelihood also depends on the neighbours' lists, which drift, and on the
-collection's impostors, which are measured then. Each face is then judged about three times in all, however
-many come.
+collection's impostors, which are measured then. Each face is then judged about
+three times in all, however many come.
 """
 
 REBUILD_AT = 2.0
