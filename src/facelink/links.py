@@ -105,7 +105,10 @@ class Links:
 
     def without(self, left_out: NDArray[np.bool_]) -> "Links":
         """Return the links of which no end is one of these instances, (N,)."""
-        return self.only(~left_out[self.pairs].any(axis=1)) if left_out.any() else self
+        if not left_out.any():
+            return self
+        stays: NDArray[np.bool_] = ~left_out[self.pairs].any(axis=1)
+        return self.only(stays)
 
     def save(self, path: Path | str) -> None:
         """Write the links as one safetensors file (pairs, likelihoods, one_sided)."""
