@@ -33,6 +33,7 @@ def predict_context_likelihoods(
     k: int,
     *,
     pivots: NDArray[np.integer] | None = None,
+    impostors: ImpostorStatistics | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Likelihood that each instance and each of its nearest neighbours are one person.
@@ -52,6 +53,8 @@ def predict_context_likelihoods(
         everyone has N − 1 neighbours.
     pivots : integer (P,), optional
         Instances to judge; by default all of them.
+    impostors
+        Of the collection; by default measured.
     progress
         Called after each batch with its number of pivots.
 
@@ -68,7 +71,7 @@ def predict_context_likelihoods(
         a pivot is not one of their instances.
     """
     everyone = np.arange(graph.n_instances) if pivots is None else pivots
-    return ContextJudge(model, features, graph, k).likelihoods(everyone, progress)
+    return ContextJudge(model, features, graph, k, impostors).likelihoods(everyone, progress)
 
 
 def pivots_per_batch(k: int) -> int:
@@ -85,7 +88,7 @@ class ContextJudge:
 
     Parameters
     ----------
-    model, features, graph, k
+    model, features, graph, k, impostors
         As for `predict_context_likelihoods`.
 
     Raises
@@ -95,7 +98,12 @@ class ContextJudge:
     """
 
     def __init__(
-        self, model: ContextGCN, features: NDArray[np.float32], graph: NeighborGraph, k: int
+        self,
+        model: ContextGCN,
+        features: NDArray[np.float32],
+        graph: NeighborGraph,
+        k: int,
+        impostors: ImpostorStatistics | None = None,
     ) -> None:
         if k < 1:
             raise InputError(f"k={k}; judge at least 1 neighbour of each instance.")
@@ -107,7 +115,8 @@ class ContextJudge:
         self.model, self.graph, self.k = model, graph, min(k, graph.n_neighbors)
         if graph.n_instances == 0 or self.k == 0:
             return
-        self._context = ContextFeatures(graph, self.k, ImpostorStatistics.of(features))
+        impostors = impostors or ImpostorStatistics.of(features)
+        self._context = ContextFeatures(graph, self.k, impostors)
         self._builder = SubgraphBuilder(graph, model.config.subgraphs_at(self.k))
         is_small = graph.n_instances <= LARGEST
         self._scale = SimilarityScale.of(features) if is_small else None

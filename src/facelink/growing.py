@@ -6,22 +6,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.context.impostors import ImpostorStatistics
 from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
 from facelink.link_prediction import CombineDirections, Progress, combine_directions
 from facelink.linking import subgraph_settings
 from facelink.links import Links
 from facelink.models.context_gcn import ContextGCN
-from facelink.neighbors.graph import NeighborGraph
-from facelink.neighbors.growing import extend_graph
+from facelink.neighbors.graph import MISSING, NeighborGraph
+from facelink.neighbors.growing import complete_lists, extend_graph
 from facelink.neighbors.search import find_neighbors
+from facelink.neighbors.shrinking import without_instances
 
 REJUDGE_AT = 1.5
 """All pivots are judged again once there are so many times the faces of the last time.
 
-A likelihood also depends on the collection's impostors and on the neighbours'
-lists, which drift. Each face is then judged about three times in all, however
-many come.
+A likelihood also depends on the neighbours' lists, which drift, and on the
+collection's impostors, which are measured then. Each face is then judged about
+three times in all, however many come.
 """
 
 REBUILD_AT = 2.0
@@ -42,6 +44,8 @@ class JudgedNeighbors:
         Faces there were when all were last judged, at least 1.
     is_fresh : bool (N,)
         Faces that the last call judged.
+    impostors : ImpostorStatistics
+        By which all of them are judged: those of the time when all were.
 
     Raises
     ------
@@ -53,6 +57,7 @@ class JudgedNeighbors:
     likelihoods: NDArray[np.float32]
     n_when_judged: int
     is_fresh: NDArray[np.bool_]
+    impostors: ImpostorStatistics
 
     def __post_init__(self) -> None:
         n = self.graph.n_instances
@@ -85,24 +90,36 @@ class JudgedNeighbors:
         progress
             Called with the number of pivots judged since the last call.
         """
+        impostors = ImpostorStatistics.of(features)
         likelihoods = predict_context_likelihoods(
-            model, features, graph, graph.n_neighbors, progress=progress
+            model, features, graph, graph.n_neighbors, impostors=impostors, progress=progress
         )
         n = graph.n_instances
-        return cls(graph, likelihoods, n, np.ones(n, dtype=np.bool_))
+        return cls(graph, likelihoods, n, np.ones(n, dtype=np.bool_), impostors)
 
     @property
     def n_instances(self) -> int:
         """Number of faces N."""
         return self.graph.n_instances
 
-    def links(self, combine: CombineDirections = "mean") -> Links:
-        """Every pair once, as `combine_directions` makes it."""
-        return combine_directions(self.graph, self.likelihoods, combine)
+    def links(
+        self, combine: CombineDirections = "mean", *, of: NDArray[np.bool_] | None = None
+    ) -> Links:
+        """Every pair once, or every pair with one `of` these faces, by `combine_directions`."""
+        return combine_directions(self.graph, self.likelihoods, combine, of=of)
 
     def with_nobody_fresh(self) -> Self:
         """Return the same, with no face marked as judged lately."""
         return replace(self, is_fresh=np.zeros(self.n_instances, dtype=np.bool_))
+
+    def without(self, gone: NDArray[np.bool_]) -> Self:
+        """Return the same without some faces, (N,): lists that they stood in end earlier."""
+        if not gone.any():
+            return self
+        graph, columns = without_instances(self.graph, ~gone)
+        likelihoods = np.take_along_axis(self.likelihoods[~gone], columns, axis=1)
+        likelihoods[graph.indices == MISSING] = np.nan
+        return replace(self, graph=graph, likelihoods=likelihoods, is_fresh=self.is_fresh[~gone])
 
 
 def find_and_judge(
@@ -140,6 +157,8 @@ def grow_judged(
 ) -> JudgedNeighbors:
     """Add faces: their neighbours and links, and those of the faces whose lists they enter.
 
+    Lists that end early, since faces left them, are searched and judged anew, too.
+
     Parameters
     ----------
     judged
@@ -159,19 +178,25 @@ def grow_judged(
         Of all N; `is_fresh` marks whom this call judged.
     """
     n_old, n = judged.n_instances, len(features)
-    if n == n_old:
+    is_short = judged.graph.indices[:, -1:].min(axis=1, initial=n_old) == MISSING
+    if n == n_old and not is_short.any():
         return judged.with_nobody_fresh()
     k = max(judged.graph.n_neighbors, subgraph_settings(model, n, k_at_hop).n_neighbors)
-    if n >= REBUILD_AT * n_old:
+    k = min(k, n - 1)
+    if n >= REBUILD_AT * n_old or k < judged.graph.n_neighbors:
         graph = find_neighbors(features, k)
         return JudgedNeighbors.of(model, features, graph, progress=progress)
-    grown = extend_graph(judged.graph, features, k)
+    whole = complete_lists(judged.graph, features[:n_old], np.flatnonzero(is_short))
+    grown = extend_graph(whole, features, k)
     if n >= REJUDGE_AT * judged.n_when_judged or k > judged.graph.n_neighbors:
         return JudgedNeighbors.of(model, features, grown.graph, progress=progress)
-    pivots = np.flatnonzero(grown.is_changed)
+    is_changed = grown.is_changed
+    is_changed[:n_old] |= is_short
+    pivots = np.flatnonzero(is_changed)
     likelihoods = np.empty((n, k), dtype=np.float32)
     likelihoods[:n_old] = judged.likelihoods
     likelihoods[pivots] = predict_context_likelihoods(
-        model, features, grown.graph, k, pivots=pivots, progress=progress
-    )
-    return JudgedNeighbors(grown.graph, likelihoods, judged.n_when_judged, grown.is_changed)
+        model, features, grown.graph, k,
+        pivots=pivots, impostors=judged.impostors, progress=progress,
+    )  # fmt: skip
+    return replace(judged, graph=grown.graph, likelihoods=likelihoods, is_fresh=is_changed)

@@ -168,6 +168,8 @@ def combine_directions(
     graph: NeighborGraph,
     likelihoods: NDArray[np.float32],
     combine: CombineDirections = "mean",
+    *,
+    of: NDArray[np.bool_] | None = None,
 ) -> Links:
     """Make one link of each pair's two directed likelihoods.
 
@@ -179,6 +181,8 @@ def combine_directions(
         As returned by `predict_likelihoods` for all instances.
     combine
         ``"mean"``, ``"max"`` or ``"min"``.
+    of : bool (N,), optional
+        Only pairs with one of these instances; by default all.
 
     Returns
     -------
@@ -199,12 +203,13 @@ def combine_directions(
             "; judge all instances of this graph."
         )
     neighbors = graph.indices[:, : likelihoods.shape[1]]
-    offsets = np.concatenate(([0], np.cumsum(_count_pairs(neighbors))))
+    asked = np.ones(graph.n_instances, dtype=np.bool_) if of is None else of
+    offsets = np.concatenate(([0], np.cumsum(_count_pairs(neighbors, asked))))
     pairs = np.empty((offsets[-1], 2), dtype=np.int32)
     combined = np.empty(offsets[-1], dtype=np.float32)
     one_sided = np.empty(offsets[-1], dtype=np.bool_)
     choice = get_args(CombineDirections).index(combine)
-    _fill_pairs(neighbors, likelihoods, choice, offsets, pairs, combined, one_sided)
+    _fill_pairs(neighbors, asked, likelihoods, choice, offsets, pairs, combined, one_sided)
     n_neighbors = max(1, likelihoods.shape[1])
     return Links(pairs, combined, one_sided, graph.n_instances, n_neighbors)
 
@@ -226,12 +231,14 @@ def _rank_of(neighbors: NDArray[np.int32], row: int, instance: int) -> int:
 
 
 @njit(parallel=True, cache=True)
-def _count_pairs(neighbors: NDArray[np.int32]) -> NDArray[np.int64]:
+def _count_pairs(neighbors: NDArray[np.int32], asked: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Pairs that each row is the one to list: those not listed by a row with a smaller id."""
     counts = np.zeros(len(neighbors), dtype=np.int64)
     for row in prange(len(neighbors)):
         for neighbor in neighbors[row]:
-            if neighbor != MISSING and (neighbor > row or _rank_of(neighbors, neighbor, row) < 0):
+            if neighbor == MISSING or not (asked[row] or asked[neighbor]):
+                continue
+            if neighbor > row or _rank_of(neighbors, neighbor, row) < 0:
                 counts[row] += 1
     return counts
 
@@ -239,6 +246,7 @@ def _count_pairs(neighbors: NDArray[np.int32]) -> NDArray[np.int64]:
 @njit(parallel=True, cache=True)
 def _fill_pairs(
     neighbors: NDArray[np.int32],
+    asked: NDArray[np.bool_],
     likelihoods: NDArray[np.float32],
     choice: int,
     offsets: NDArray[np.int64],
@@ -250,7 +258,7 @@ def _fill_pairs(
         place = offsets[row]
         for rank in range(neighbors.shape[1]):
             neighbor = neighbors[row, rank]
-            if neighbor == MISSING:
+            if neighbor == MISSING or not (asked[row] or asked[neighbor]):
                 continue
             back = _rank_of(neighbors, neighbor, row)
             if neighbor < row and back >= 0:

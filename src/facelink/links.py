@@ -93,6 +93,23 @@ class Links:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Links":
+        """Return some of the links, (L,), between the same instances."""
+        return Links(
+            self.pairs[chosen],
+            self.likelihoods[chosen],
+            self.one_sided[chosen],
+            self.n_instances,
+            self.n_neighbors,
+        )
+
+    def without(self, left_out: NDArray[np.bool_]) -> "Links":
+        """Return the links of which no end is one of these instances, (N,)."""
+        if not left_out.any():
+            return self
+        first, second = self.pairs.T
+        return self.only(~(left_out[first] | left_out[second]))
+
     def save(self, path: Path | str) -> None:
         """Write the links as one safetensors file (pairs, likelihoods, one_sided)."""
         save_arrays(

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from facelink.clustering import LinkageClustering
+from facelink.context.impostors import ImpostorStatistics
+from facelink.context_prediction import predict_context_likelihoods
 from facelink.errors import InputError
-from facelink.growing import JudgedNeighbors, find_and_judge, grow_judged
+from facelink.growing import find_and_judge, grow_judged
 from facelink.metrics import bcubed_scores
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.growing import extend_graph
@@ -59,7 +63,14 @@ class TestLinks:
         untouched = np.flatnonzero(~after.is_fresh)
         assert len(untouched) > 0
         np.testing.assert_array_equal(after.likelihoods[untouched], before.likelihoods[untouched])
-        fresh = JudgedNeighbors.of(model, FEATURES, after.graph).likelihoods[after.is_fresh]
+        fresh = predict_context_likelihoods(
+            model,
+            FEATURES,
+            after.graph,
+            after.graph.n_neighbors,
+            pivots=np.flatnonzero(after.is_fresh),
+            impostors=ImpostorStatistics.of(FEATURES[:236]),
+        )
         np.testing.assert_allclose(after.likelihoods[after.is_fresh], fresh, atol=FLOAT32_ROUNDING)
 
     @pytest.mark.parametrize("n_old", [150, 20])
@@ -79,7 +90,7 @@ class TestLinks:
     def test_parts_of_different_sizes_are_refused(self, model):
         judged = find_and_judge(model, FEATURES[:50])
         with pytest.raises(InputError, match="judge all links of one graph"):
-            JudgedNeighbors(judged.graph, judged.likelihoods[1:], 50, judged.is_fresh)
+            replace(judged, likelihoods=judged.likelihoods[1:])
 
 
 class TestPartialFit:
@@ -118,3 +129,49 @@ class TestPartialFit:
         clustering = LinkageClustering().fit(FEATURES[:50])
         with pytest.raises(ValueError, match="expecting 32 features"):
             clustering.partial_fit(FEATURES[50:60, :16])
+
+
+class TestFacesThatAreGone:
+    GONE = np.isin(np.arange(240), [3, 77, 78, 200])
+
+    def test_the_lists_they_stood_in_are_searched_and_judged_anew(self, model):
+        fewer = grow_judged(
+            find_and_judge(model, FEATURES).without(self.GONE), model, FEATURES[~self.GONE]
+        )
+        anew = find_neighbors(FEATURES[~self.GONE], fewer.graph.n_neighbors, "exact")
+        np.testing.assert_array_equal(fewer.graph.indices, anew.indices)
+        np.testing.assert_array_equal(fewer.graph.similarities, anew.similarities)
+        everyone = predict_context_likelihoods(
+            model,
+            FEATURES[~self.GONE],
+            anew,
+            anew.n_neighbors,
+            impostors=ImpostorStatistics.of(FEATURES),
+        )
+        np.testing.assert_allclose(
+            fewer.likelihoods[fewer.is_fresh],
+            everyone[fewer.is_fresh],
+            atol=FLOAT32_ROUNDING,
+        )
+
+    def test_lists_they_did_not_stand_in_keep_what_was_judged(self, model):
+        before = find_and_judge(model, FEATURES)
+        fewer = grow_judged(before.without(self.GONE), model, FEATURES[~self.GONE])
+        stood_in = self.GONE[before.graph.indices].any(axis=1)
+        np.testing.assert_array_equal(fewer.is_fresh, stood_in[~self.GONE])
+        kept = ~self.GONE & ~stood_in
+        assert kept.any()
+        np.testing.assert_array_equal(fewer.likelihoods[~fewer.is_fresh], before.likelihoods[kept])
+
+    def test_others_that_come_meanwhile_enter_lists_as_always(self, model):
+        kept = find_and_judge(model, FEATURES[:230]).without(self.GONE[:230])
+        fewer = grow_judged(kept, model, FEATURES[~self.GONE])
+        anew = find_neighbors(FEATURES[~self.GONE], fewer.graph.n_neighbors, "exact")
+        np.testing.assert_array_equal(fewer.graph.indices, anew.indices)
+
+    def test_few_that_are_left_have_fewer_neighbours(self, model):
+        left = np.arange(240) < 40
+        fewer = grow_judged(find_and_judge(model, FEATURES).without(~left), model, FEATURES[left])
+        anew = find_and_judge(model, FEATURES[left])
+        np.testing.assert_array_equal(fewer.graph.indices, anew.graph.indices)
+        np.testing.assert_array_equal(fewer.likelihoods, anew.likelihoods)

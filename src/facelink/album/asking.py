@@ -6,6 +6,7 @@ one person with them, and which undecided faces may be theirs. Their other quest
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,30 +130,51 @@ def ask_anew(album: Album, evidence: Evidence, changes: Iterable[Change]) -> Con
     concerned = concerned_by(album, changes)
     if not (concerned.people or concerned.faces):
         return concerned
-    people, faces = (json.dumps(sorted(one)) for one in (concerned.people, concerned.faces))
     found = [_questions(album, part, concerned) for part in evidence]
     with album.transaction() as connection:
-        for column in ("person", "other"):
-            connection.execute(
-                f"DELETE FROM suggestions WHERE {column} IN (SELECT value FROM json_each(?))",
-                (people,),
-            )
-        for column, value in (("person", people), ("face", faces)):
-            connection.execute(
-                f"DELETE FROM candidates WHERE {column} IN (SELECT value FROM json_each(?))",
-                (value,),
-            )
-        for questions in found:
-            connection.executemany(
-                "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?)", questions.suggestions
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", questions.candidates
-            )
-        connection.execute(_UNLIKELIEST, (MOST_SUGGESTIONS,))
-        waiting = {face for questions in found for face, _, _ in questions.candidates}
-        connection.execute(_TOO_MANY, (json.dumps(sorted(waiting)), MOST_CANDIDATES))
+        replace_questions(
+            connection,
+            concerned.people,
+            concerned.faces,
+            [row for questions in found for row in questions.suggestions],
+            [row for questions in found for row in questions.candidates],
+        )
     return concerned
+
+
+def replace_questions(
+    connection: sqlite3.Connection,
+    people: Iterable[int],
+    faces: Iterable[int],
+    suggestions: Sequence[Sequence[float]],
+    candidates: Sequence[Sequence[float]],
+) -> None:
+    """Write what is asked about some people and faces in place of what was asked before.
+
+    Parameters
+    ----------
+    connection
+        Within a transaction.
+    people, faces
+        About whom all questions are forgotten first.
+    suggestions, candidates
+        Rows of the two tables; of these and those there are, the likeliest stay.
+    """
+    for table, column, numbers in (
+        ("suggestions", "person", people),
+        ("suggestions", "other", people),
+        ("candidates", "person", people),
+        ("candidates", "face", faces),
+    ):
+        connection.execute(
+            f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(numbers)),),
+        )
+    connection.executemany("INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?)", suggestions)
+    connection.executemany("INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", candidates)
+    connection.execute(_UNLIKELIEST, (MOST_SUGGESTIONS,))
+    waiting = sorted({int(row[0]) for row in candidates})
+    connection.execute(_TOO_MANY, (json.dumps(waiting), MOST_CANDIDATES))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Deleting a person for good: nothing about them stays in the album's files."""
 
 from facelink.album.library import Album, erase_features
+from facelink.album.neighborhood import forget_neighbors
 from facelink.album.queries import person
 
 _MERGED = """
@@ -15,8 +16,8 @@ def forget_person(album: Album, person_id: int) -> int:
     """Delete a person, those who were merged into them, and all their faces.
 
     Rows, features, thumbnails, decisions and history are overwritten, not only
-    marked as free, and what was computed from the features is removed. The
-    photographs stay where they are and are not looked at again unless they
+    marked as free, and nothing of them stays in what was computed from the
+    features. The photographs stay where they are and are not looked at again unless they
     change. This cannot be undone.
 
     Parameters
@@ -37,15 +38,15 @@ def forget_person(album: Album, person_id: int) -> int:
         If there is no such person.
     """
     person(album, person_id)
+    people = album.connection.execute(_MERGED, (person_id,)).fetchall()
+    faces = [
+        row
+        for one in people
+        for row in album.connection.execute("SELECT face FROM memberships WHERE person = ?", one)
+    ]
     for model in album.models():  # first: what is computed again may be missing, but not stay
-        album.neighbors_path(model.id).unlink(missing_ok=True)
+        forget_neighbors(album, model, [face for (face,) in faces])
     with album.transaction() as connection:
-        people = connection.execute(_MERGED, (person_id,)).fetchall()
-        faces = [
-            row
-            for one in people
-            for row in connection.execute("SELECT face FROM memberships WHERE person = ?", one)
-        ]
         for face in faces:
             connection.execute(
                 "DELETE FROM history WHERE subject = 'decision' AND subject_id IN "

@@ -1,22 +1,30 @@
 """An album's neighbour lists and judged links: kept beside it, and computed again where missing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.album.last_look import LastLook
 from facelink.album.library import Album
 from facelink.album.records import EmbeddingModel
+from facelink.calibration import Calibration
+from facelink.context.impostors import ImpostorStatistics
 from facelink.errors import InputError
+from facelink.features import is_normalized
 from facelink.files import load_arrays, save_arrays
 from facelink.growing import JudgedNeighbors, find_and_judge, grow_judged
 from facelink.link_prediction import Progress
+from facelink.merging.placing import Learned
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.graph import NeighborGraph
 
 _FORMAT = "facelink.album.neighbors"
-_VERSION = 1
+_VERSION = 2
+_LOOKED_AT = ("people", "is_named", "is_set_aside", "same", "different")
 
 _FACES = """
 SELECT feature_row, id, coalesce(photo, -1) FROM faces
@@ -38,12 +46,15 @@ class Neighborhood:
         Their rows of the feature file.
     judged : JudgedNeighbors
         Their neighbours and links.
+    last_look : LastLook, optional
+        What the last update saw of them.
     """
 
     faces: NDArray[np.int64]
     photos: NDArray[np.int64]
     rows: NDArray[np.int64]
     judged: JudgedNeighbors
+    last_look: LastLook | None = None
 
     def positions(self, faces: NDArray[np.int64]) -> NDArray[np.int64]:
         """Place of each face number in the order of the graph; −1 where it is not in it."""
@@ -82,27 +93,34 @@ def neighborhood(
     table = np.array(album.connection.execute(_FACES, (model.id,)).fetchall(), dtype=np.int64)
     if len(table) < 2:
         return None
-    features = album.feature_file(model).rows(album.n_rows(model))
+    stored = album.feature_file(model)
+    features = stored.rows(album.n_rows(model))
     rows = table[:, 0]
-    kept = _load(album.neighbors_path(model.id))
-    if kept is None or not np.isin(kept[0], rows).all():
-        judged = find_and_judge(link_model, features[rows], progress=progress)
-    else:
-        rows = np.concatenate([kept[0], np.setdiff1d(rows, kept[0])])
-        judged = grow_judged(kept[1], link_model, features[rows], progress=progress)
+    kept = _load(album.neighbors_path(model.id), rows)
+    if kept is None:
+        judged = find_and_judge(
+            link_model, _rows_of(features, rows, stored.path), progress=progress
+        )
+        return Neighborhood(table[:, 1], table[:, 2], rows, judged)
+    rows = np.concatenate([kept.rows, np.setdiff1d(rows, kept.rows)])
+    judged = grow_judged(
+        kept.judged, link_model, _rows_of(features, rows, stored.path), progress=progress
+    )
     place = np.searchsorted(table[:, 0], rows)
-    return Neighborhood(table[place, 1], table[place, 2], rows, judged)
+    last = kept.last_look and kept.last_look.with_more(len(rows) - len(kept.rows))
+    return Neighborhood(table[place, 1], table[place, 2], rows, judged, last)
 
 
 def stored_neighborhood(album: Album, model: EmbeddingModel) -> Neighborhood | None:
     """Neighbours and links as the last update kept them; None if it kept none that still hold."""
     table = np.array(album.connection.execute(_FACES, (model.id,)).fetchall(), dtype=np.int64)
-    kept = _load(album.neighbors_path(model.id))
-    if kept is None or len(table) == 0 or not np.isin(kept[0], table[:, 0]).all():
+    if len(table) == 0:
         return None
-    rows, judged = kept
-    place = np.searchsorted(table[:, 0], rows)
-    return Neighborhood(table[place, 1], table[place, 2], rows, judged)
+    kept = _load(album.neighbors_path(model.id), table[:, 0])
+    if kept is None:
+        return None
+    place = np.searchsorted(table[:, 0], kept.rows)
+    return Neighborhood(table[place, 1], table[place, 2], kept.rows, kept.judged)
 
 
 def still_holds(album: Album, model: EmbeddingModel, found: Neighborhood | None) -> bool:
@@ -117,34 +135,120 @@ def still_holds(album: Album, model: EmbeddingModel, found: Neighborhood | None)
 
 def keep_neighborhood(album: Album, model: EmbeddingModel, found: Neighborhood) -> None:
     """Write neighbours and links for the next update, whole or not at all."""
-    judged = found.judged
-    save_arrays(
-        album.neighbors_path(model.id),
-        {
-            "rows": found.rows,
-            "indices": judged.graph.indices,
-            "similarities": judged.graph.similarities,
-            "likelihoods": judged.likelihoods,
-        },
-        {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "method": judged.graph.method,
-            "n_when_judged": judged.n_when_judged,
-        },
-    )
+    _save(album.neighbors_path(model.id), _Kept(found.rows, found.judged, found.last_look))
 
 
-def _load(path: Path) -> tuple[NDArray[np.int64], JudgedNeighbors] | None:
-    """Read what was kept; None if it is missing, damaged or of another version."""
+def forget_neighbors(album: Album, model: EmbeddingModel, faces: Sequence[int]) -> None:
+    """Take faces out of what is kept, and out of others' lists; without them it is removed."""
+    path = album.neighbors_path(model.id)
+    forgotten = set(faces)
+    table = album.connection.execute(_FACES, (model.id,)).fetchall()
+    kept = _load(path, np.array([row[0] for row in table if row[1] not in forgotten], np.int64))
+    if kept is None:
+        path.unlink(missing_ok=True)
+    else:
+        _save(path, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What the file holds: rows of the feature file, and what is known of their faces."""
+
+    rows: NDArray[np.int64]
+    judged: JudgedNeighbors
+    last_look: LastLook | None
+
+    def only(self, rows: NDArray[np.int64]) -> "_Kept":
+        """Return the same without the faces that are not in these rows."""
+        gone = ~np.isin(self.rows, rows)
+        if not gone.any():
+            return self
+        last = self.last_look and self.last_look.without(self.rows, gone)
+        return _Kept(self.rows[~gone], self.judged.without(gone), last)
+
+
+def _rows_of(
+    features: NDArray[np.float32], rows: NDArray[np.int64], path: Path
+) -> NDArray[np.float32]:
+    """Rows of a mapped file, not copied where they are all of them in order.
+
+    Raises
+    ------
+    InputError
+        If they are not of norm 1, as what was added was.
+    """
+    is_all = len(rows) == len(features) and np.array_equal(rows, np.arange(len(rows)))
+    chosen = features if is_all else features[rows]
+    if not is_normalized(chosen):
+        raise InputError(
+            f"features {path}: not what was written; restore the file from a backup of the album."
+        )
+    return chosen
+
+
+def _save(path: Path, kept: _Kept) -> None:
+    judged, last = kept.judged, kept.last_look
+    arrays: dict[str, NDArray[Any]] = {
+        "rows": kept.rows,
+        "indices": judged.graph.indices,
+        "similarities": judged.graph.similarities,
+        "likelihoods": judged.likelihoods,
+    }
+    metadata: dict[str, Any] = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "method": judged.graph.method,
+        "n_when_judged": judged.n_when_judged,
+        "impostors": [judged.impostors.median, judged.impostors.spread],
+        "last_look": None if last is None else _numbers_of(last),
+    }
+    if last is not None:
+        arrays |= {name: getattr(last, name) for name in _LOOKED_AT}
+    save_arrays(path, arrays, metadata)
+
+
+def _load(path: Path, rows: NDArray[np.int64]) -> _Kept | None:
+    """Read what was kept of faces in these rows; None if it is missing, damaged or too little."""
     try:
         arrays, metadata = load_arrays(path, "neighbours")
         if (metadata.get("format"), metadata.get("version")) != (_FORMAT, _VERSION):
             return None
         graph = NeighborGraph(arrays["indices"], arrays["similarities"], metadata["method"])
         nobody = np.zeros(graph.n_instances, dtype=np.bool_)
-        judged = JudgedNeighbors(graph, arrays["likelihoods"], metadata["n_when_judged"], nobody)
+        judged = JudgedNeighbors(
+            graph,
+            arrays["likelihoods"],
+            metadata["n_when_judged"],
+            nobody,
+            ImpostorStatistics(*metadata["impostors"]),
+        )
+        kept = _Kept(arrays["rows"], judged, _last_look(arrays, metadata["last_look"]))
     except (InputError, KeyError):
         return None
-    rows = arrays.get("rows")
-    return None if rows is None or len(rows) != graph.n_instances else (rows, judged)
+    if len(kept.rows) != graph.n_instances:
+        return None
+    kept = kept.only(rows)
+    return kept if len(kept.rows) > graph.n_neighbors else None
+
+
+def _numbers_of(last: LastLook) -> dict[str, Any]:
+    calibration = last.learned.calibration
+    return {
+        "temperature": calibration.temperature,
+        "bias": calibration.bias,
+        "photo_log_odds": last.learned.photo_log_odds,
+        "n_when_learned": last.n_when_learned,
+        "with_photo_evidence": last.with_photo_evidence,
+    }
+
+
+def _last_look(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any] | None) -> LastLook | None:
+    if numbers is None:
+        return None
+    calibration = Calibration(numbers["temperature"], numbers["bias"])
+    return LastLook(
+        **{name: arrays[name] for name in _LOOKED_AT},
+        learned=Learned(calibration, numbers["photo_log_odds"]),
+        n_when_learned=numbers["n_when_learned"],
+        with_photo_evidence=numbers["with_photo_evidence"],
+    )

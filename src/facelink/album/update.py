@@ -4,46 +4,36 @@ A face joins a person, starts a new one together with others, or stays undecided
 only gain faces; those without may also merge. What the user decided is never changed.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.album.again import place_again, touched_faces
+from facelink.album.asking import replace_questions
 from facelink.album.decisions import contradicted, merge_into
 from facelink.album.estimates import estimates
 from facelink.album.history import action
+from facelink.album.joinings import Joining, is_joining, joinings_of, survivors
+from facelink.album.last_look import UNSETTLED, LastLook
 from facelink.album.library import Album
 from facelink.album.neighborhood import Neighborhood, keep_neighborhood, neighborhood, still_holds
 from facelink.album.records import Candidate, Change, EmbeddingModel
 from facelink.album.standing import Standing, standing_of
 from facelink.errors import InputError
 from facelink.link_prediction import Progress
-from facelink.links import Links
-from facelink.merging.placing import FREE, KnownGroups, merge_into_groups
+from facelink.merging.placing import FREE, KnownGroups, Placing, merge_into_groups
 from facelink.models.context_gcn import ContextGCN
 
 _SMALL_CHANGE = 0.01
 """Confidences are written where they changed by more."""
 
-
-@dataclass(frozen=True)
-class Joining:
-    """Faces that join one person, and the people who become part of them.
-
-    Parameters
-    ----------
-    person : int, optional
-        None for someone new.
-    faces : tuple of int
-        Undecided faces that join.
-    merged : tuple of int
-        People whose faces all join.
-    """
-
-    person: int | None
-    faces: tuple[int, ...]
-    merged: tuple[int, ...]
+_CONFIDENCE = f"""
+UPDATE memberships SET confidence = ? WHERE face = ? AND how = 'automatic'
+AND (confidence IS NULL OR abs(confidence - ?) > {_SMALL_CHANGE})
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +47,21 @@ class UpdatePlan:
     joinings : tuple of Joining
         By person, new ones last.
     confidences : dict of int to float
-        Of each face that has a person afterwards, in [0, 1].
+        Of each face looked at that has a person afterwards, in [0, 1].
     candidates : tuple of Candidate
-        Of the faces that stay undecided. A person that joining number j makes anew is
+        Of the faces looked at that stay undecided. A person that joining number j makes anew is
         called −2 − j here and in the suggestions.
     suggestions : tuple of (int, int, float, int)
-        Two people who may be one, how likely, and their links.
+        Two people who may be one, how likely, and their links; one of them was
+        looked at.
     n_undecided : int
         Faces that stay undecided.
     photo_log_odds : float
         What two faces in one photograph count for here; 0 where switched off.
     found : Neighborhood
         To keep for the next update.
+    asked : int64 (M,), optional
+        Faces that were looked at, as something changed about their groups; None for everyone.
     """
 
     model: EmbeddingModel
@@ -79,6 +72,7 @@ class UpdatePlan:
     n_undecided: int
     photo_log_odds: float
     found: Neighborhood
+    asked: NDArray[np.int64] | None
 
 
 def judge_faces(
@@ -151,8 +145,15 @@ def plan_update(
         still_holds(album, model, judged.get(model)) for model in album.models()
     ):
         judged = judge_faces(album, link_model, progress=progress)
+    standings = {model: standing_of(album, found) for model, found in judged.items()}
+    touched = {
+        model: touched_faces(found, standings[model], with_photo_evidence)
+        for model, found in judged.items()
+    }
+    if any(one is None for one in touched.values()):
+        touched = dict.fromkeys(judged)
     return [
-        _plan(model, found, standing_of(album, found), with_photo_evidence)
+        _plan(model, found, standings[model], with_photo_evidence, touched[model])
         for model, found in judged.items()
     ]
 
@@ -198,36 +199,61 @@ def update_album(
 
 
 def _plan(
-    model: EmbeddingModel, found: Neighborhood, standing: Standing, with_photo_evidence: bool
+    model: EmbeddingModel,
+    found: Neighborhood,
+    standing: Standing,
+    with_photo_evidence: bool,
+    is_touched: NDArray[np.bool_] | None,
 ) -> UpdatePlan:
-    links = _without(found.judged.links(), standing.is_set_aside)
-    placing = merge_into_groups(
-        links,
-        KnownGroups(standing.people, standing.is_named),
-        is_fresh=found.judged.is_fresh,
-        must_link=standing.same,
-        cannot_link=standing.different,
-        photos=found.photos if with_photo_evidence else None,
-    )
+    if is_touched is None or found.last_look is None:
+        placing = _place_everyone(found, standing, with_photo_evidence)
+        is_asked, n_when_learned = np.ones(len(found.faces), dtype=np.bool_), len(found.faces)
+    else:
+        placing, is_asked = place_again(found, standing, found.last_look, is_touched)
+        n_when_learned = found.last_look.n_when_learned
     labels = placing.merged.labels
-    person_of_label = _survivors(labels, standing)
-    joinings = _joinings(labels, person_of_label, found.faces, standing)
+    person_of_label = survivors(labels, standing)
+    joins = is_joining(labels, person_of_label, standing)
+    joinings = joinings_of(labels, person_of_label, joins, found.faces, standing)
     for place, joining in enumerate(joinings):
         if joining.person is None:
             member = found.positions(np.array(joining.faces[:1]))
             person_of_label[labels[member]] = _provisional(place)
     is_placed = (np.bincount(labels)[labels] > 1) | (standing.people != FREE)
-    confidence = placing.merged.membership.confidence
+    sure = is_placed & is_asked
+    confidence = placing.merged.membership.confidence[sure]
     candidates, suggestions = estimates(placing, person_of_label, is_placed, found, standing)
+    seen = LastLook(
+        np.where(joins, UNSETTLED, standing.people),
+        standing.is_named,
+        standing.is_set_aside,
+        found.rows[standing.same],
+        found.rows[standing.different],
+        placing.learned,
+        n_when_learned,
+        with_photo_evidence,
+    )
     return UpdatePlan(
         model,
         joinings,
-        dict(zip(found.faces[is_placed].tolist(), confidence[is_placed].tolist(), strict=True)),
+        dict(zip(found.faces[sure].tolist(), confidence.tolist(), strict=True)),
         candidates,
         suggestions,
         int((~is_placed & ~standing.is_set_aside).sum()),
         placing.in_one_photo.log_odds if with_photo_evidence else 0.0,
-        found,
+        replace(found, last_look=seen),
+        None if is_touched is None else found.faces[is_asked],
+    )
+
+
+def _place_everyone(found: Neighborhood, standing: Standing, with_photo_evidence: bool) -> Placing:
+    return merge_into_groups(
+        found.judged.links().without(standing.is_set_aside),
+        KnownGroups(standing.people, standing.is_named),
+        is_fresh=found.judged.is_fresh,
+        must_link=standing.same,
+        cannot_link=standing.different,
+        photos=found.photos if with_photo_evidence else None,
     )
 
 
@@ -236,89 +262,40 @@ def _provisional(place: int) -> int:
     return -2 - place
 
 
-def _without(links: Links, left_out: NDArray[np.bool_]) -> Links:
-    kept = ~left_out[links.pairs].any(axis=1)
-    return Links(
-        links.pairs[kept],
-        links.likelihoods[kept],
-        links.one_sided[kept],
-        links.n_instances,
-        links.n_neighbors,
-    )
-
-
-def _survivors(labels: NDArray[np.int64], standing: Standing) -> NDArray[np.int64]:
-    """Person that stays of each label, (C,); −1 where it holds none.
-
-    One with a name comes first, then the one with most faces, then the oldest.
-    """
-    survivors = np.full(labels.max(initial=-1) + 1, FREE, dtype=np.int64)
-    known = np.flatnonzero(standing.people != FREE)
-    people, first, sizes = np.unique(standing.people[known], return_index=True, return_counts=True)
-    is_named = standing.is_named[known[first]]
-    worst_first = np.lexsort((-people, sizes, is_named))
-    survivors[labels[known[first]][worst_first]] = people[worst_first]
-    return survivors
-
-
-def _joinings(
-    labels: NDArray[np.int64],
-    person_of_label: NDArray[np.int64],
-    faces: NDArray[np.int64],
-    standing: Standing,
-) -> tuple[Joining, ...]:
-    sizes = np.bincount(labels)
-    survivor = person_of_label[labels]
-    joins = (standing.people != survivor) | ((survivor == FREE) & (sizes[labels] > 1))
-    members: dict[int, list[int]] = {}
-    for place in np.flatnonzero(joins).tolist():
-        members.setdefault(int(labels[place]), []).append(place)
-    joinings = []
-    for label, places in members.items():
-        here = np.array(places)
-        was = standing.people[here]
-        person = int(person_of_label[label])
-        joinings.append(
-            Joining(
-                None if person == FREE else person,
-                tuple(faces[here[was == FREE]].tolist()),
-                tuple(np.unique(was[was != FREE]).tolist()),
-            )
-        )
-    return tuple(sorted(joinings, key=lambda one: (one.person is None, one.person or 0, one.faces)))
-
-
 def _write_estimates(
     album: Album, plans: list[UpdatePlan], number_of: dict[tuple[EmbeddingModel, int], int]
 ) -> None:
     """Write confidences, candidates and suggestions; they are no part of the history."""
     connection = album.connection
-    before = dict(
-        connection.execute("SELECT face, confidence FROM memberships WHERE how = 'automatic'")
-    )
-    for table in ("candidates", "suggestions"):
-        connection.execute(f"DELETE FROM {table}")
+    if any(plan.asked is None for plan in plans):
+        for table in ("candidates", "suggestions"):
+            connection.execute(f"DELETE FROM {table}")
     for plan in plans:
-        connection.executemany(
-            "UPDATE memberships SET confidence = ? WHERE face = ? AND how = 'automatic'",
+        connection.executemany(_CONFIDENCE, [
+            (value, face, value) for face, value in plan.confidences.items()
+        ])  # fmt: skip
+        replace_questions(
+            connection,
+            *_looked_at(album, plan),
             [
-                (value, face)
-                for face, value in plan.confidences.items()
-                if face in before
-                and (before[face] is None or abs(before[face] - value) > _SMALL_CHANGE)
+                (*sorted(number_of.get((plan.model, one), one) for one in pair), likelihood, n)
+                for *pair, likelihood, n in plan.suggestions
             ],
-        )
-        connection.executemany(
-            "INSERT INTO candidates VALUES (?, ?, ?)",
             [
                 (one.face, number_of.get((plan.model, one.person), one.person), one.likelihood)
                 for one in plan.candidates
             ],
         )
-        connection.executemany(
-            "INSERT OR REPLACE INTO suggestions VALUES (?, ?, ?, ?)",
-            [
-                (*sorted(number_of.get((plan.model, one), one) for one in pair), likelihood, n)
-                for *pair, likelihood, n in plan.suggestions
-            ],
-        )
+
+
+def _looked_at(album: Album, plan: UpdatePlan) -> tuple[list[int], list[int]]:
+    """People and faces whose questions are made anew; none where all questions are new."""
+    if plan.asked is None:
+        return [], []
+    faces = plan.asked.tolist()
+    people = album.connection.execute(
+        "SELECT DISTINCT person FROM memberships WHERE face IN (SELECT value FROM json_each(?))",
+        (json.dumps(faces),),
+    )
+    merged = [one for joining in plan.joinings for one in joining.merged]
+    return [*(row[0] for row in people), *merged], faces

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facelink.calibration import Calibration
 from facelink.errors import InputError
 from facelink.links import Links
 from facelink.merging.agglomeration import NO_ANCHOR
@@ -96,6 +97,27 @@ class Placing:
     merged: LikelihoodMergeResult
     in_one_photo: InOnePhotograph
 
+    @property
+    def learned(self) -> "Learned":
+        """What the collection told, to merge with again."""
+        return Learned(self.merged.calibration, self.in_one_photo.log_odds)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the groups of a collection say about its links.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        What likelihoods mean.
+    photo_log_odds : float
+        What two faces in one photograph count for; at most 0.
+    """
+
+    calibration: Calibration
+    photo_log_odds: float
+
 
 def merge_into_groups(
     links: Links,
@@ -105,6 +127,8 @@ def merge_into_groups(
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
     photos: NDArray[np.int64] | None = None,
+    learned: Learned | None = None,
+    may_come: NDArray[np.bool_] | None = None,
 ) -> Placing:
     """Merge by likelihood, starting from known groups.
 
@@ -127,6 +151,12 @@ def merge_into_groups(
     photos : int64 (N,), optional
         Photograph of each face, −1 for none: two in one are evidence for two
         people, of a weight that this collection tells. By default not used.
+    learned : Learned, optional
+        From an earlier merging of the collection, which is not learned anew:
+        for links of some of its faces only.
+    may_come : bool (N,), optional
+        Faces all of whose links are given, which may be attached to groups; by
+        default all.
 
     Returns
     -------
@@ -152,18 +182,22 @@ def merge_into_groups(
     constraints = Constraints.checked(links.n_instances, must, cannot_link, known.anchors())
     in_one_photo = InOnePhotograph.of(np.full(0, FREE) if photos is None else photos)
     start = labels = connected_components(links.n_instances, constraints.must_link)
-    concerned = _concerns_new(links, known, is_fresh)
+    concerned = concerns_new(links, known, is_fresh)
     for _ in range(N_REFITS + 1):
-        calibration = fit_to_groups(links, labels)
-        judged = recalibrated(links, labels, calibration)
-        in_one_photo = in_one_photo.fitted(judged, labels)
-        found = group_links(
-            _only(judged, concerned), k, constraints, in_one_photo.entries(start, k)
-        )
+        calibration = learned.calibration if learned else fit_to_groups(links, labels)
+        judged, before = recalibrated(links, labels, calibration), labels
+        if learned:
+            in_one_photo = InOnePhotograph(in_one_photo.pairs, learned.photo_log_odds)
+        else:
+            in_one_photo = in_one_photo.fitted(judged, labels)
+        found = group_links(judged.only(concerned), k, constraints, in_one_photo.entries(start, k))
         labels = consecutive_labels(found.roots)
+        if learned and np.array_equal(labels, before):
+            break
     labels = attach_groups(
-        _only(judged, concerned), labels, k, constraints,
-        stays=known.is_known, in_one_photo=in_one_photo,
+        judged.only(concerned), labels, k, constraints,
+        stays=known.is_known if may_come is None else known.is_known | ~may_come,
+        in_one_photo=in_one_photo,
     )  # fmt: skip
     membership = judge_membership(judged, labels, k, constraints.cannot_link)
     merged = LikelihoodMergeResult(labels, membership, judged, calibration, found.n_rounds)
@@ -174,25 +208,18 @@ def _as_pairs(given: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(given, dtype=np.int64).reshape(-1, 2)
 
 
-def _concerns_new(
+def concerns_new(
     links: Links, known: KnownGroups, is_fresh: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_]:
     """Links, (L,), that are not between two known groups of which nothing new is known."""
-    ends = np.sort(known.groups[links.pairs], axis=1)
-    is_settled = (ends[:, 0] != FREE) & (ends[:, 0] != ends[:, 1])
+    concerned = np.ones(len(links), dtype=np.bool_)
     if is_fresh is None:
-        return np.ones(len(links), dtype=np.bool_)
-    keys = ends[:, 0] * (known.groups.max(initial=0) + 1) + ends[:, 1]
-    news = np.unique(keys[is_settled & is_fresh[links.pairs].any(axis=1)])
-    concerned: NDArray[np.bool_] = ~is_settled | np.isin(keys, news)
+        return concerned
+    one, other = (known.groups[end] for end in links.pairs.T)
+    settled = np.flatnonzero((one != FREE) & (other != FREE) & (one != other))
+    pairs = links.pairs[settled]
+    low, high = (pick(one[settled], other[settled]) for pick in (np.minimum, np.maximum))
+    keys = low * (known.groups.max(initial=0) + 1) + high
+    news = is_fresh[pairs[:, 0]] | is_fresh[pairs[:, 1]]
+    concerned[settled] = np.isin(keys, keys[news])
     return concerned
-
-
-def _only(links: Links, chosen: NDArray[np.bool_]) -> Links:
-    return Links(
-        links.pairs[chosen],
-        links.likelihoods[chosen],
-        links.one_sided[chosen],
-        links.n_instances,
-        links.n_neighbors,
-    )

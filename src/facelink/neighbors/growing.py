@@ -36,6 +36,30 @@ class GrownGraph:
     is_changed: NDArray[np.bool_]
 
 
+def complete_lists(
+    graph: NeighborGraph, features: NDArray[np.float32], instances: NDArray[np.int64]
+) -> NeighborGraph:
+    """Search the neighbours of some instances anew, and leave all other lists as they are.
+
+    Parameters
+    ----------
+    graph : NeighborGraph
+        Of N instances.
+    features : float32 (N, D)
+        L2-normalised rows; may be memory-mapped.
+    instances : int64 (S,)
+        Whose lists are searched.
+    """
+    if len(instances) == 0:
+        return graph
+    indices, similarities = graph.indices.copy(), graph.similarities.copy()
+    k = min(graph.n_neighbors, len(features) - 1)
+    indices[instances], similarities[instances] = MISSING, -np.inf
+    found = find_neighbors_of(features, instances, k)
+    indices[instances, :k], similarities[instances, :k] = found
+    return NeighborGraph(indices, similarities, graph.method)
+
+
 def extend_graph(
     graph: NeighborGraph, features: NDArray[np.float32], n_neighbors: int
 ) -> GrownGraph:
