@@ -107,7 +107,7 @@ class Links:
         """Return the links of which no end is one of these instances, (N,)."""
         if not left_out.any():
             return self
-        stays: NDArray[np.bool_] = ~left_out[self.pairs].any(axis=1)
+        stays = ~(left_out[self.pairs[:, 0]] | left_out[self.pairs[:, 1]])
         return self.only(stays)
 
     def save(self, path: Path | str) -> None:
