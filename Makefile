@@ -29,8 +29,9 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Threads that wait without spinning, since two processes share the cores.
 test: lint wheel-check
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: setup
 	FACELINK_FAULT_SEEDS=100 $(BIN)/python -m pytest tests/faults

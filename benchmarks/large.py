@@ -25,6 +25,9 @@ from facelink.files import write_json
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
 
 _WARM_UP_FACES = 2_000
+_LEAST_SECONDS = 0.1
+"""Shorter times say nothing of growth."""
+
 _SUSPICIOUS_POWER = 1.3
 """Growth between two sizes above this power of N is marked."""
 
@@ -100,7 +103,9 @@ def _growth(before: dict[str, Any], after: dict[str, Any]) -> str:
         times[new["stage"]] = old["seconds_in_all"], new["seconds_in_all"]
     ratio = math.log(after["n_faces"] / before["n_faces"])
     powers = {
-        name: math.log(new / old) / ratio for name, (old, new) in times.items() if old > 0 < new
+        name: math.log(new / old) / ratio
+        for name, (old, new) in times.items()
+        if min(old, new) >= _LEAST_SECONDS
     }
     told = (
         f"{name} N^{power:.2f}{' (!)' if power > _SUSPICIOUS_POWER else ''}"
