@@ -67,32 +67,17 @@ def row_starts(
 
 
 @njit(nogil=True, cache=True)
-def fill_links(
+def fill_entries(
     pairs: NDArray[np.int32],
-    log_odds: NDArray[np.int32],
+    totals: NDArray[np.integer],
+    n_links: int,
     reach: NDArray[np.integer],
     ends: NDArray[np.int64],
     slots: NDArray[np.int32],
 ) -> None:
-    """Append an entry of one link to the rows of both its ends."""
+    """Append an entry of so many links to the rows of both ends of each pair."""
     for pair in range(len(pairs)):
         first, second = pairs[pair, 0], pairs[pair, 1]
         if reach[first] == reach[second]:
-            ends[first] = write_entry(slots, ends[first], second, log_odds[pair], 1)
-            ends[second] = write_entry(slots, ends[second], first, log_odds[pair], 1)
-
-
-@njit(nogil=True, cache=True)
-def fill_others(
-    pairs: NDArray[np.int32],
-    totals: NDArray[np.int64],
-    reach: NDArray[np.integer],
-    ends: NDArray[np.int64],
-    slots: NDArray[np.int32],
-) -> None:
-    """Append an entry of no link to the rows of both ends of each pair."""
-    for pair in range(len(pairs)):
-        first, second = pairs[pair, 0], pairs[pair, 1]
-        if reach[first] == reach[second]:
-            ends[first] = write_entry(slots, ends[first], second, totals[pair], 0)
-            ends[second] = write_entry(slots, ends[second], first, totals[pair], 0)
+            ends[first] = write_entry(slots, ends[first], second, totals[pair], n_links)
+            ends[second] = write_entry(slots, ends[second], first, totals[pair], n_links)

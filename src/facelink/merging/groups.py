@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from facelink.blocks import blocks
 from facelink.merging.components import find_root
 from facelink.merging.entries import (
-    fill_links,
-    fill_others,
+    fill_entries,
     n_slots_of,
     read_entry,
     row_starts,
@@ -84,8 +83,8 @@ class Groups(NamedTuple):
         ends = starts[:-1].copy()
         slots = np.empty((starts[-1], 2), dtype=np.int32)
         for block in blocks(len(links[0])):
-            fill_links(links[0][block], log_odds_units(links[1][block]), reach, ends, slots)
-        fill_others(*others, reach, ends, slots)
+            fill_entries(links[0][block], log_odds_units(links[1][block]), 1, reach, ends, slots)
+        fill_entries(*others, 0, reach, ends, slots)
         return cls(
             alone.copy(),
             sizes.copy(),

@@ -38,12 +38,6 @@ def hash_of_bytes(path: Path, start: int = 0, n_bytes: int | None = None) -> str
     return None if left > 0 else hashed.hexdigest()
 
 
-def hash_of_folder(folder: Path) -> str:
-    """Hash of the names and the bytes of the files directly in a folder."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    return hash_of([[path.name, hash_of_bytes(path)] for path in files])
-
-
 @dataclass(frozen=True)
 class FileContent:
     """A file's hash, and by what it is seen that the file is still the same.

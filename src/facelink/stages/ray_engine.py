@@ -37,16 +37,13 @@ class RayEngine:
     shared : SharedFiles, optional
         Hands out the files that are read; by default every machine sees them
         under the paths that they have here.
-    task_memory : int, optional
-        Bytes that a task takes: a machine is given no more tasks at once than
-        its memory holds.
     max_retries : int
         Times that a task is done again when its worker is lost.
 
     Raises
     ------
     InputError
-        If ray is not installed or a number is below 1.
+        If ray is not installed or `n_workers` is below 1.
     OutputError
         If there is no cluster at the address.
     """
@@ -57,18 +54,14 @@ class RayEngine:
         *,
         n_workers: int | None = None,
         shared: SharedFiles | None = None,
-        task_memory: int | None = None,
         max_retries: int = 5,
     ) -> None:
-        for name, value in (("n_workers", n_workers), ("task_memory", task_memory)):
-            if value is not None and value < 1:
-                raise InputError(f"{name}={value}; give at least 1, or nothing.")
+        if n_workers is not None and n_workers < 1:
+            raise InputError(f"n_workers={n_workers}; give at least 1, or nothing.")
         self._ray = _imported()
         self._shared = shared
         self._max_retries = max_retries
         self._options = {"num_cpus": 1, "max_retries": max_retries}
-        if task_memory is not None:
-            self._options["memory"] = task_memory
         self._connect(address, n_workers)
 
     def _connect(self, address: str | None, n_workers: int | None) -> None:
@@ -119,22 +112,10 @@ class RayEngine:
         """
         shared = self._shared
         handed_out = work.moved(Path.absolute if shared is None else shared.hand_out)
-        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(_compute)
-        running: dict[Any, Block] = {}
-        waiting = iter(blocks)
-        try:
-            while True:
-                for block in islice(waiting, _AHEAD * self.n_at_once - len(running)):
-                    running[task.remote(handed_out, shared, block)] = block
-                if not running:
-                    return
-                (finished, *_), _ = self._ray.wait(list(running))
-                block = running.pop(finished)
-                yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
-                del finished
-        finally:
-            for left in running:
-                self._ray.cancel(left, force=True)
+        task = self._task(_compute)
+        running = self._running(lambda block: task.remote(handed_out, shared, block), blocks)
+        for block, finished in running:
+            yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
 
     def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
         """Outcome of a pure function for each item, in the order of the items.
@@ -146,18 +127,30 @@ class RayEngine:
         FacelinkError, OutputError
             As from `map`.
         """
-        task = self._ray.remote(**self._options, scheduling_strategy="SPREAD")(_call)
-        running: list[Any] = []
-        waiting = iter(items)
-        n_given = 0
+        task = self._task(_call)
+        running = self._running(lambda item: task.remote(function, item), items, in_order=True)
+        for number, (_, finished) in enumerate(running, start=1):
+            yield self._outcome(finished, f"part {number}")
+
+    def _task(self, function: Callable[..., Any]) -> Any:
+        return self._ray.remote(**self._options, scheduling_strategy="SPREAD")(function)
+
+    def _running(
+        self, start: Callable[[Item], Any], items: Iterable[Item], *, in_order: bool = False
+    ) -> Iterator[tuple[Item, Any]]:
+        """Each item with its task, as they finish or in order; few are under way at a time."""
+        running: dict[Any, Item] = {}
+        waiting, n_ahead = iter(items), _AHEAD * self.n_at_once
         try:
             while True:
-                for item in islice(waiting, _AHEAD * self.n_at_once - len(running)):
-                    running.append(task.remote(function, item))
+                for item in islice(waiting, n_ahead - len(running)):
+                    running[start(item)] = item
                 if not running:
                     return
-                n_given += 1
-                yield self._outcome(running.pop(0), f"part {n_given}")
+                tasks = list(running)
+                task = tasks[0] if in_order else self._ray.wait(tasks)[0][0]
+                yield running.pop(task), task
+                del task, tasks
         finally:
             for left in running:
                 self._ray.cancel(left, force=True)

@@ -147,6 +147,6 @@ def test_workers_that_are_lost_again_and_again(engine, tmp_path):
         list(engine.map(Work(Squares(), marks), [Block(0, 10)]))
 
 
-def test_no_cluster_at_an_address():
+def test_at_least_one_worker():
     with pytest.raises(InputError, match="n_workers=0"):
         RayEngine(n_workers=0)

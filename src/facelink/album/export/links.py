@@ -197,6 +197,7 @@ def _placed(path: Path, entry: Entry, *, is_replacing: bool) -> Entry:
 
 
 def _linked(path: Path, entry: Entry) -> Entry:
+    """Make a symbolic link, or a hard one where the system or the disk refuses or lacks those."""
     try:
         path.symlink_to(entry.photo)
     except FileExistsError:
