@@ -113,6 +113,15 @@ def run(
         int | None,
         typer.Option("--block-rows", metavar="N", help="Faces of a block. [default: by memory]"),
     ] = None,
+    index_shards: Annotated[
+        int | None,
+        typer.Option(
+            "--index-shards",
+            metavar="N",
+            help="Divide the ivf index among N files, each with the features of its faces: a "
+            "machine of a cluster then reads those of its own. [default: 1]",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="[default: auto]")
     ] = None,
@@ -190,6 +199,7 @@ def run(
             "labels_true": labels_true,
             "memory": memory,
             "block_rows": block_rows,
+            "index_shards": index_shards,
             "device": device,
             "precision": precision,
             "seed": seed,

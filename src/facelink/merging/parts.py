@@ -32,6 +32,9 @@ than neighbours were judged, F changed by 0.2 points at most."""
 LINKS_PER_PART = 1 << 20
 """Links of a part, unless one component has more: 16 MB of entries."""
 
+_BYTES_PER_ENTRY, _BYTES_PER_INSTANCE = 48, 64
+"""Memory of a part: what is given, its entries from both ends, and what groups have."""
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -103,6 +106,12 @@ class Part:
     instances: NDArray[np.int32]
     reach: NDArray[np.integer]
     evidence: GroupEvidence
+
+    @property
+    def memory_bytes(self) -> int:
+        """About the memory that it takes to have and to solve it."""
+        n_entries = len(self.evidence.pairs) + len(self.evidence.others)
+        return _BYTES_PER_ENTRY * n_entries + _BYTES_PER_INSTANCE * len(self.instances)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,11 @@ _FACES_PER_CELL = 40
 _LEAST_SCATTER = np.float32(1e-3)
 
 
+def number_of_cells(n_instances: int) -> int:
+    """C: how many cells a collection of N instances is divided into, at least 1."""
+    return max(1, min(int(_CELLS_PER_ROOT * np.sqrt(n_instances)), n_instances // _FACES_PER_CELL))
+
+
 @dataclass(frozen=True, eq=False)
 class CellIndex:
     """Instances by the cell whose centre is nearest.
@@ -56,7 +61,7 @@ class CellIndex:
             Of the sample and of the first centres.
         """
         n = len(features)
-        n_cells = max(1, min(int(_CELLS_PER_ROOT * np.sqrt(n)), n // _FACES_PER_CELL))
+        n_cells = number_of_cells(n)
         random = np.random.default_rng(seed)
         sample = np.sort(random.permutation(n)[: n_cells * _FACES_PER_CELL])
         centers = train_centers(features[sample], n_cells, random)

@@ -75,8 +75,7 @@ class PreparedSearch:
         check_request(n, n_neighbors, method)
         if not 0 < recall_target <= 1:
             raise InputError(f"recall_target={recall_target}; choose a share in (0, 1].")
-        if method == "auto":
-            method = "exact" if n <= AUTO_EXACT_LIMIT else "ivf"
+        method = chosen_method(method, n)
         features = np.ascontiguousarray(features, dtype=np.float32)
         if method == "exact":
             return cls(features, n_neighbors, method)
@@ -231,6 +230,13 @@ def check_request(n_instances: int, n_neighbors: int, method: str) -> None:
             f"{n_neighbors} neighbours asked for, but each of {n_instances} instances has "
             f"{n_instances - 1} others; choose k from 1 to {n_instances - 1}, or add features."
         )
+
+
+def chosen_method(method: str, n_instances: int) -> str:
+    """How neighbours are searched, where it was left open too."""
+    if method != "auto":
+        return method
+    return "exact" if n_instances <= AUTO_EXACT_LIMIT else "ivf"
 
 
 def _navigable_graph(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:

@@ -55,7 +55,8 @@ def promising_cells(
     instances : int64 (S,)
         Who looks.
     known : int32 (S, n)
-        Cells that were looked into, in order of their numbers.
+        Cells that were looked into, in order of their numbers; others than the
+        index has do not count.
     least : float32 (S,)
         Cosine that a new neighbour has to reach.
     reach
@@ -117,5 +118,6 @@ def _mark_promising(
                 surplus = exact * cohesion[cell] + slack[cell] - least[row]
             is_promising[row, cell] = surplus >= 0
         for cell in known[row]:
-            is_promising[row, cell] = False
+            if 0 <= cell < len(centers):
+                is_promising[row, cell] = False
     return is_promising

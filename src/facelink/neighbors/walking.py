@@ -27,6 +27,8 @@ class BestMembers:
     candidates : int32 (S, n)
         Filled with the members found, in no order, the instance itself among
         them; −1 where there are fewer.
+    of_members : float32 (M, D), optional
+        Rows that are the cells' members, where they are not those of the instances.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class BestMembers:
         features: NDArray[np.float32],
         instances: NDArray[np.int64],
         candidates: NDArray[np.int32],
+        of_members: NDArray[np.float32] | None = None,
     ) -> None:
         self._features = features
+        self._of_members = features if of_members is None else of_members
         self._instances = instances
         self._candidates = candidates
         self._values = np.full(candidates.shape, -np.inf, dtype=np.float32)
@@ -47,7 +51,7 @@ class BestMembers:
         products = np.empty(_VISITORS_AT_ONCE * int(np.diff(index.starts).max()), dtype=np.float32)
         for cell in np.flatnonzero(np.diff(visits.firsts)).tolist():
             members = index.members_of(cell)
-            of_members = self._features[members].T
+            of_members = self._of_members[members].T
             end = visits.firsts[cell + 1]
             for start in range(visits.firsts[cell], end, _VISITORS_AT_ONCE):
                 rows = visits.visitors[start : min(start + _VISITORS_AT_ONCE, end)]

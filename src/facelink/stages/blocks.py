@@ -190,6 +190,18 @@ class BlockStore:
         path, known = self.file(name), self.manifest.files.get(name)
         return path.is_file() and known is not None and hash_of_bytes(path) == known
 
+    def remove_files(self, pattern: str) -> None:
+        """Remove further files whose names fit; they are then as if they had not been made.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        with _writing(self.folder):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array, mapped into memory as by `mapped`."""
         return {name: mapped(self._path(name)) for name in self.specs}

@@ -67,6 +67,8 @@ class Course:
         Works on blocks.
     listener : Listener
         Hears of it.
+    memory : mapping of str to int
+        Bytes that a block of a stage needs where it is worked on alone.
     outcomes : list of StageOutcome
         Of the stages so far.
     """
@@ -75,6 +77,7 @@ class Course:
     block_rows: int
     engine: Engine
     listener: Listener
+    memory: Mapping[str, int] = field(default_factory=dict)
     outcomes: list[StageOutcome] = field(default_factory=list)
 
     def by_blocks(
@@ -169,7 +172,8 @@ class Course:
             return
         described = work(store)
         start = time.perf_counter()
-        for block, arrays in self.engine.map(described, missing):
+        needed = self.memory.get(store.manifest.stage, 0)
+        for block, arrays in self.engine.map(described, missing, needed):
             yield block, arrays, time.perf_counter() - start
             start = time.perf_counter()
 

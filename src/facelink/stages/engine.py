@@ -8,7 +8,7 @@ anywhere where these files can be read; what a block gives is written by the pro
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -52,6 +52,48 @@ class BlockWork(Protocol):
         """Return the same work on files that are elsewhere; `where` tells of each path."""
 
 
+class Step(Protocol):
+    """A part of the work on a block; like `BlockWork`, of anything that can be pickled."""
+
+    def __hash__(self) -> int:
+        """Equal steps are opened once."""
+
+    def open(self) -> Callable[..., Any]:
+        """Open what is read; returns a pure function."""
+
+    def moved(self, where: Callable[[Path], Path]) -> Self:
+        """Return the same step on files that are elsewhere."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Steps that all ask of the same, and one that puts their answers together.
+
+    Parameters
+    ----------
+    asks : tuple of Step
+        Functions of what is known; each stays on one machine, if it can.
+    gather : Step
+        Function of what is known and of all answers, in order; returns what is known then.
+    """
+
+    asks: tuple[Step, ...]
+    gather: Step
+
+
+@runtime_checkable
+class SteppedWork(BlockWork, Protocol):
+    """Work whose parts need different files, so that they are better done where these are."""
+
+    @property
+    def begin(self) -> Step:
+        """Function of the block; returns what is known at first."""
+
+    @property
+    def rounds(self) -> Sequence[Round]:
+        """What is known after the last one are the block's arrays."""
+
+
 class Engine(Protocol):
     """Works on blocks, and on items that need no files."""
 
@@ -59,11 +101,13 @@ class Engine(Protocol):
     def n_at_once(self) -> int:
         """Blocks that it works on at the same time."""
 
-    def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
+    def map(
+        self, work: BlockWork, blocks: Sequence[Block], memory_bytes: int = 0
+    ) -> Iterator[tuple[Block, Arrays]]:
         """Each block with its arrays, in the order in which they are finished.
 
         What a block raises is raised here; blocks that were given out before
-        are then of no interest any more.
+        are then of no interest any more. The memory is what a block needs.
         """
 
     def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
@@ -78,8 +122,10 @@ class LocalEngine:
         """One."""
         return 1
 
-    def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
-        """Each block with its arrays, in order."""
+    def map(
+        self, work: BlockWork, blocks: Sequence[Block], memory_bytes: int = 0
+    ) -> Iterator[tuple[Block, Arrays]]:
+        """Each block with its arrays, in order; memory was looked after before."""
         compute = work.open()
         for block in blocks:
             yield block, compute(block)

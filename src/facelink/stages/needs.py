@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from numba import get_num_threads
 
 from facelink.errors import InputError, OutputError
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.link_gcn import LinkGCN
-from facelink.neighbors.prepared import AUTO_EXACT_LIMIT
+from facelink.neighbors.cells import number_of_cells
+from facelink.neighbors.prepared import chosen_method
+from facelink.stages.manifest import Manifest
 from facelink.stages.task import Task
 
 BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
@@ -28,7 +29,7 @@ LINKS_PER_NEIGHBOR = 0.66
 """Links there are, relative to the neighbours that are judged: most pairs list each other."""
 
 _MiB = 1 << 20
-_PROGRAM = 300 * _MiB
+PROGRAM_BYTES = 300 * _MiB
 """What the process has before it does anything: torch, numba and faiss."""
 
 _MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
@@ -54,19 +55,25 @@ class Needs:
     disk_bytes: int
 
 
-def needs(task: Task, block_rows: int) -> list[Needs]:
-    """What every stage of a task needs with blocks of so many rows, in order."""
+def needs(task: Task, block_rows: int, n_threads: int | None = None) -> list[Needs]:
+    """What every stage of a task needs with blocks of so many rows, in order.
+
+    Threads are by default those that this process works with.
+    """
     n, dim = task.shape
+    n_threads = n_threads or int(get_num_threads())
     k, width = task.subgraphs.k_at_hop[0], task.subgraphs.n_neighbors
     n_links = int(LINKS_PER_NEIGHBOR * n * k)
     merging = _MERGE_BYTES_PER_LINK[task.settings.merging.method(task.model)]
     copied = 0 if task.uses_features_as_they_are else 4 * n * dim
+    found = 8 * n * width
+    shards = 4 * n * (dim + 1) if task.settings.index_shards > 1 else 0
     return [
         Needs("features", _features_memory(task, block_rows), copied),
-        Needs("neighbors", _search_memory(task, block_rows), 8 * n * width),
-        Needs("likelihoods", _judging_memory(task, block_rows), 4 * n * k),
-        Needs("links", _PROGRAM + (_LINK_BYTES + 4) * n_links + 16 * n, _LINK_BYTES * n_links),
-        Needs("labels", _PROGRAM + merging * n_links + 64 * n, 12 * n),
+        Needs("neighbors", _search_memory(task, block_rows, n_threads), found + shards),
+        Needs("likelihoods", _judging_memory(task, block_rows, n_threads), 4 * n * k),
+        Needs("links", PROGRAM_BYTES + (_LINK_BYTES + 4) * n_links + 16 * n, _LINK_BYTES * n_links),
+        Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
     ]
 
 
@@ -121,46 +128,50 @@ def free_disk_bytes(work: Path) -> int:
 def missing_disk_bytes(task: Task, work: Path) -> Iterator[int]:
     """Bytes that each stage still has to find room for."""
     for one in needs(task, BLOCK_ROWS[-1]):
-        folder = work / one.stage
-        there = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
+        folder, manifest = work / one.stage, Manifest.read(work / one.stage)
+        if manifest is not None and manifest.is_complete:
+            yield 0
+            continue
+        there = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
         yield max(0, one.disk_bytes - there)
 
 
 def search_method(task: Task) -> str:
     """How neighbours are searched, where it is left open too."""
-    if task.settings.neighbor_method != "auto":
-        return task.settings.neighbor_method
-    return "exact" if task.n_faces <= AUTO_EXACT_LIMIT else "ivf"
+    return chosen_method(task.settings.neighbor_method, task.n_faces)
 
 
 def _features_memory(task: Task, block_rows: int) -> int:
     n, dim = task.shape
     stored = 0 if task.source.is_mapped else 8 * n * dim
-    return _PROGRAM + stored + 12 * block_rows * dim
+    return PROGRAM_BYTES + stored + 12 * block_rows * dim
 
 
-def _search_memory(task: Task, block_rows: int) -> int:
+def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
     """Cells' centres are trained on samples; each thread ranks all cells for some faces."""
     n, dim = task.shape
-    k, n_threads = task.subgraphs.n_neighbors, int(get_num_threads())
+    k, n_shards = task.subgraphs.n_neighbors, task.settings.index_shards
     rows = 32 * block_rows * (k + 9)
     if search_method(task) == "exact":
-        return _PROGRAM + 4 * n * dim + rows
-    n_cells = int(4 * np.sqrt(n))
+        return PROGRAM_BYTES + 4 * n * dim + rows
+    n_cells = number_of_cells(n)
     training = 2 * 40 * n_cells * dim * 4
     ranking = n_threads * (4 * 4_096 * n_cells + 3 * 16_384 * n_cells + 64 * _MiB)
-    return _PROGRAM + max(training, ranking + rows)
+    if n_shards > 1:  # one is written at a time; then blocks and answers are held whole
+        training = max(training, 4 * n * dim // n_shards)
+        rows += block_rows * (4 * dim + 8 * (k + 9) * (n_shards + 1))
+    return PROGRAM_BYTES + max(training, ranking + rows)
 
 
-def _judging_memory(task: Task, block_rows: int) -> int:
-    n, k, n_threads = task.n_faces, task.subgraphs.k_at_hop[0], int(get_num_threads())
+def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
+    n, k = task.n_faces, task.subgraphs.k_at_hop[0]
     rows = 12 * block_rows * k
     if task.model is None:
-        return _PROGRAM + rows
+        return PROGRAM_BYTES + rows
     if isinstance(task.model, ContextGCN):
-        return _PROGRAM + 200 * _MiB + n * (40 + 4 * n_threads) + rows
+        return PROGRAM_BYTES + 200 * _MiB + n * (40 + 4 * n_threads) + rows
     projected = min(4 * n * _first_width(task.model), 6 << 30)
-    return _PROGRAM + 200 * _MiB * n_threads + projected + rows
+    return PROGRAM_BYTES + 200 * _MiB * n_threads + projected + rows
 
 
 def _first_width(model: LinkGCN) -> int:

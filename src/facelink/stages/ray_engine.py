@@ -13,12 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
+from numba import set_num_threads
+
 from facelink.errors import FacelinkError, InputError, OutputError
-from facelink.stages.engine import Arrays, Block, BlockWork, Item, Outcome
+from facelink.stages.engine import Arrays, Block, BlockWork, Item, Outcome, Step, SteppedWork
+from facelink.stages.needs import PROGRAM_BYTES
 from facelink.stages.shared_files import SharedFiles
 
 _AHEAD = 2
 """Tasks given out for each that can run: none waits for the process that writes."""
+
+_OPENED = 4
+"""Steps that a worker keeps open."""
 
 _FORGETTING_SECONDS = 30.0
 """Time for machines to remove what they have fetched."""
@@ -61,7 +67,6 @@ class RayEngine:
         self._ray = _imported()
         self._shared = shared
         self._max_retries = max_retries
-        self._options = {"num_cpus": 1, "max_retries": max_retries}
         self._connect(address, n_workers)
 
     def _connect(self, address: str | None, n_workers: int | None) -> None:
@@ -86,12 +91,12 @@ class RayEngine:
 
     def _forget_files(self, shared: SharedFiles) -> None:
         """Remove what the machines have fetched: features of faces are not to be left about."""
-        on_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         task = self._ray.remote(num_cpus=0)(SharedFiles.forget)
         left = [
-            task.options(scheduling_strategy=on_node(node["NodeID"], soft=False)).remote(shared)
-            for node in self._ray.nodes()
-            if node["Alive"]
+            task.options(scheduling_strategy=self._on_node(node["NodeID"], soft=False)).remote(
+                shared
+            )
+            for node in self._nodes()
         ]
         self._ray.wait(left, num_returns=len(left), timeout=_FORGETTING_SECONDS)
 
@@ -100,20 +105,27 @@ class RayEngine:
         """Tasks that the cluster can work on at the same time."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def map(self, work: BlockWork, blocks: Sequence[Block]) -> Iterator[tuple[Block, Arrays]]:
+    def map(
+        self, work: BlockWork, blocks: Sequence[Block], memory_bytes: int = 0
+    ) -> Iterator[tuple[Block, Arrays]]:
         """Each block with its arrays, in the order in which they are finished.
+
+        Work in steps is done step by step; those that ask stay on one machine
+        as long as it is there.
 
         Raises
         ------
         FacelinkError
             What a block raises.
+        InputError
+            If no machine lets a task have so much memory.
         OutputError
             If a block's worker is lost again and again.
         """
+        self._check_memory(memory_bytes, "a block")
         shared = self._shared
-        handed_out = work.moved(Path.absolute if shared is None else shared.hand_out)
-        task = self._task(_compute)
-        running = self._running(lambda block: task.remote(handed_out, shared, block), blocks)
+        moved = work.moved(Path.absolute if shared is None else shared.hand_out)
+        running = self._running(lambda block: self._start(moved, block, memory_bytes), blocks)
         for block, finished in running:
             yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
 
@@ -121,19 +133,71 @@ class RayEngine:
         """Outcome of a pure function for each item, in the order of the items.
 
         Items and outcomes travel; only as many are made as workers can take.
+        The memory of a task is what its item says, in `memory_bytes`.
 
         Raises
         ------
-        FacelinkError, OutputError
+        FacelinkError, InputError, OutputError
             As from `map`.
         """
-        task = self._task(_call)
-        running = self._running(lambda item: task.remote(function, item), items, in_order=True)
+
+        def start(item: Item) -> Any:
+            memory_bytes = PROGRAM_BYTES + getattr(item, "memory_bytes", 0)
+            self._check_memory(memory_bytes, "a part")
+            return self._task(_call, memory_bytes).remote(function, item)
+
+        running = self._running(start, items, in_order=True)
         for number, (_, finished) in enumerate(running, start=1):
             yield self._outcome(finished, f"part {number}")
 
-    def _task(self, function: Callable[..., Any]) -> Any:
-        return self._ray.remote(**self._options, scheduling_strategy="SPREAD")(function)
+    def _start(self, work: BlockWork, block: Block, memory_bytes: int) -> Any:
+        """Give out the steps of a block's work; returns the task that ends with its arrays."""
+        if not isinstance(work, SteppedWork):
+            return self._step(work, memory_bytes, block)
+        known = self._step(work.begin, memory_bytes, block)
+        nodes = sorted(node["NodeID"] for node in self._nodes())
+        for one in work.rounds:
+            answers = [
+                self._step(ask, memory_bytes, known, node=nodes[number % len(nodes)])
+                for number, ask in enumerate(one.asks)
+            ]
+            known = self._step(one.gather, memory_bytes, known, *answers)
+        return known
+
+    def _step(
+        self, step: Step | BlockWork, memory_bytes: int, *given: Any, node: str | None = None
+    ) -> Any:
+        return self._task(_compute, memory_bytes, node).remote(step, self._shared, *given)
+
+    def _task(
+        self, function: Callable[..., Any], memory_bytes: int, node: str | None = None
+    ) -> Any:
+        """A function as a task that reserves its memory; on one machine, if it can be."""
+        strategy = "SPREAD" if node is None else self._on_node(node, soft=True)
+        return self._ray.remote(
+            num_cpus=1,
+            memory=memory_bytes,
+            max_retries=self._max_retries,
+            scheduling_strategy=strategy,
+        )(function)
+
+    def _check_memory(self, memory_bytes: int, what: str) -> None:
+        """Raise `InputError` for a task that would wait forever."""
+        most = max(int(node["Resources"].get("memory", 0)) for node in self._nodes())
+        if memory_bytes > most:
+            raise InputError(
+                f"{what} needs about {memory_bytes / 2**20:,.0f} MiB, but no machine of the "
+                f"cluster lets a task have more than {most / 2**20:,.0f} MiB; give --block-rows a "
+                "lower number, or the cluster a machine with more memory. What is finished is kept."
+            )
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """Machines that are there."""
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _on_node(self, node: str, *, soft: bool) -> Any:
+        on_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        return on_node(node, soft=soft)
 
     def _running(
         self, start: Callable[[Item], Any], items: Iterable[Item], *, in_order: bool = False
@@ -173,18 +237,20 @@ class RayEngine:
 
 def _call(function: Callable[[Item], Outcome], item: Item) -> Outcome:
     """One item, in a worker."""
+    set_num_threads(1)
     return function(item)
 
 
-def _compute(work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:
-    """One block, in a worker."""
-    return _opened(work, shared)(block)
+def _compute(step: Step | BlockWork, shared: SharedFiles | None, *given: Any) -> Any:
+    """One step, in a worker; on one thread, as a task has one processor."""
+    set_num_threads(1)
+    return _opened(step, shared)(*given)
 
 
-@lru_cache(maxsize=1)
-def _opened(work: BlockWork, shared: SharedFiles | None) -> Callable[[Block], Arrays]:
-    """Open what is read once in each worker; that of the stage before is let go."""
-    return (work if shared is None else work.moved(shared.fetch)).open()
+@lru_cache(maxsize=_OPENED)
+def _opened(step: Step | BlockWork, shared: SharedFiles | None) -> Callable[..., Any]:
+    """Open what is read once in each worker; those of stages before are let go in time."""
+    return (step if shared is None else step.moved(shared.fetch)).open()
 
 
 def _imported() -> ModuleType:

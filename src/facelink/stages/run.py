@@ -13,14 +13,16 @@ from facelink.labels import save_labels
 from facelink.link_prediction import combine_directions
 from facelink.links import Links
 from facelink.neighbors.prepared import PreparedSearch
+from facelink.neighbors.shards import write_shards
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
 from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
 from facelink.stages.folder import work_folder
 from facelink.stages.listening import Listener, Silent
-from facelink.stages.needs import check_disk, choose_block_rows
+from facelink.stages.needs import check_disk, choose_block_rows, needs
 from facelink.stages.report import write_report
 from facelink.stages.settings import RunSettings
+from facelink.stages.sharded import AskShards, BeginQueries
 from facelink.stages.task import Task
 from facelink.stages.work import (
     SEARCH_NAME,
@@ -35,6 +37,9 @@ _LINK_SPECS = {
     "likelihoods": ArraySpec("<f4"),
     "one_sided": ArraySpec("|b1"),
 }
+_SHARDS = "shard-*"
+"""Files of the index's shards; they are as large as the features, and go when the stage is over."""
+
 _LABEL_SPECS = {"labels": ArraySpec("<i8"), "confidence": ArraySpec("<f4")}
 
 
@@ -97,7 +102,8 @@ def run(
         task = Task.load(settings, work)
         engine = engine or LocalEngine()
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
-        course = Course(work, block_rows, engine, listener or Silent())
+        memory = {one.stage: one.memory_bytes for one in needs(task, block_rows, n_threads=1)}
+        course = Course(work, block_rows, engine, listener or Silent(), memory)
         check_disk(task, work)
         for stage in (_features, _neighbors, _likelihoods, _links, _labels):
             stage(course, task)
@@ -135,10 +141,14 @@ def _neighbors(course: Course, task: Task) -> None:
             )
             search.save(path)
             store.enter_file(SEARCH_NAME)
-        return FindNeighbors(task.features, path)
+        if settings.index_shards == 1:
+            return FindNeighbors(task.features, path)
+        begin = BeginQueries(task.features, path)
+        return AskShards(begin, _shards(store, task), k)
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
         search = PreparedSearch.load(store.file(SEARCH_NAME), task.features.open())
+        store.remove_files(_SHARDS)
         return {"method": search.method, "recall": search.recall}
 
     course.by_blocks(
@@ -148,6 +158,19 @@ def _neighbors(course: Course, task: Task) -> None:
         work,
         facts,
     )
+
+
+def _shards(store: BlockStore, task: Task) -> tuple[Path, ...]:
+    """Files of the index's shards, made unless they are there."""
+    n_shards = task.settings.index_shards
+    names = [f"shard-{number:03d}-of-{n_shards:03d}.safetensors" for number in range(n_shards)]
+    paths = tuple(map(store.file, names))
+    if not all(map(store.has_file, names)):
+        store.remove_files(_SHARDS)
+        write_shards(PreparedSearch.load(store.file(SEARCH_NAME), task.features.open()), paths)
+        for name in names:
+            store.enter_file(name)
+    return paths
 
 
 def _likelihoods(course: Course, task: Task) -> None:

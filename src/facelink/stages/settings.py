@@ -51,6 +51,10 @@ max_cluster_size, device, precision
     block_rows
         Rows of a block; by default as the memory allows. The labels do not
         depend on it.
+    index_shards
+        Parts that the cells of ``"ivf"`` are divided into, each a file with the
+        features of its faces: a machine of a cluster then needs those of its
+        shards only. The labels do not depend on it.
     seed
         Seeds the search for neighbours.
 
@@ -78,6 +82,7 @@ max_cluster_size, device, precision
     out: Path | None = None
     memory: str | None = None
     block_rows: int | None = None
+    index_shards: int = 1
     device: str = "auto"
     precision: Precision = "auto"
     seed: int = 0
@@ -85,7 +90,7 @@ max_cluster_size, device, precision
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             _check_type(name, getattr(self, name), kind)
-        for name, least in (("dim", 1), ("block_rows", 1), ("seed", 0)):
+        for name, least in (("dim", 1), ("block_rows", 1), ("index_shards", 1), ("seed", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name}={value}; it must be at least {least}.")

@@ -15,7 +15,8 @@ from facelink.linking import subgraph_settings
 from facelink.models.device import choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
-from facelink.neighbors.prepared import check_request
+from facelink.neighbors.prepared import check_request, chosen_method
+from facelink.neighbors.shards import check_shards
 from facelink.pairs import load_pairs
 from facelink.stages.content import FileContent, hash_of, hash_of_array
 from facelink.stages.manifest import Manifest, Origin
@@ -88,6 +89,9 @@ class Task:
             model.check_features(np.empty((0, dim), dtype=np.float32))
         subgraphs = subgraph_settings(model, n, settings.k_at_hop, settings.n_edge_neighbors)
         check_request(n, subgraphs.n_neighbors, settings.neighbor_method)
+        if settings.index_shards > 1:
+            method = chosen_method(settings.neighbor_method, n)
+            check_shards(n, method, settings.index_shards)
         must_link, cannot_link = _pairs(settings.must_link), _pairs(settings.cannot_link)
         settings.merging.check(model, n, must_link, cannot_link)
         return cls(

@@ -10,16 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import get_num_threads
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from facelink.errors import InputError, OutputError
 from facelink.merging.parts import likely_groups
-from facelink.stages.engine import Block, blocks_between, rows_for_all
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.neighbors.shards import write_shards
+from facelink.stages.engine import Block, Round, blocks_between, rows_for_all
 from facelink.stages.ray_engine import RayEngine
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
+from facelink.stages.sharded import AskShards, BeginQueries
 from facelink.stages.shared_files import SharedFiles
+from facelink.stages.work import FeaturesFile
 from facelink.synthetic import SyntheticSettings, make_faces
 from tests.unit.merging.test_parts import evidence
 
@@ -88,9 +93,10 @@ class DyingEngine:
         self.engine, self.folder, self.n_stages = engine, folder, 0
         self.n_at_once, self.each = engine.n_at_once, engine.each
 
-    def map(self, work, blocks):
+    def map(self, work, blocks, memory_bytes=0):
         self.n_stages += 1
-        return self.engine.map(Work(work, (self.folder / str(self.n_stages),)), blocks)
+        dying = Work(work, (self.folder / str(self.n_stages),))
+        return self.engine.map(dying, blocks, memory_bytes)
 
 
 def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, shared, tmp_path):
@@ -106,6 +112,113 @@ def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, share
     np.testing.assert_array_equal(together.confidence, alone.confidence)
     fetched = Path(tempfile.gettempdir(), f"facelink-{shared.token}")
     assert any(fetched.rglob("indices.npy"))
+
+
+@dataclass(frozen=True)
+class DyingSteps:
+    """Work in steps, the first and an asking one of which lose their worker once."""
+
+    begin: Work
+    rounds: tuple[Round, ...]
+
+    @classmethod
+    def of(cls, work, folder):
+        first, *others = work.rounds
+        asks = (Work(first.asks[0], (folder / "asking",)), *first.asks[1:])
+        begin = Work(work.begin, (folder / "beginning",))
+        return cls(begin, (Round(asks, first.gather), *others))
+
+    def moved(self, where: Callable[[Path], Path]) -> "DyingSteps":
+        rounds = (
+            Round(tuple(ask.moved(where) for ask in one.asks), one.gather.moved(where))
+            for one in self.rounds
+        )
+        return DyingSteps(self.begin.moved(where), tuple(rounds))
+
+    def open(self):
+        raise AssertionError("steps are not taken at once by a cluster")
+
+
+def test_shards_give_the_neighbors_of_one_machine_though_workers_are_killed(engine, tmp_path):
+    faces = make_faces(SyntheticSettings(n_faces=600, n_features=16), seed=0)
+    np.save(tmp_path / "faces.npy", faces.features)
+    search = PreparedSearch.prepare(faces.features, 10, "ivf")
+    search.save(tmp_path / "search.safetensors")
+    shards = tuple(tmp_path / f"{number}.safetensors" for number in range(3))
+    write_shards(search, shards)
+    begin = BeginQueries(FeaturesFile(tmp_path / "faces.npy"), tmp_path / "search.safetensors")
+    work = DyingSteps.of(AskShards(begin, shards, 10), tmp_path)
+    blocks = blocks_between(0, 600, 250)
+    found = dict(engine.map(work, blocks, memory_bytes=1 << 20))
+    assert (tmp_path / "beginning").exists()
+    assert (tmp_path / "asking").exists()
+    assert sorted(found) == blocks
+    indices, similarities = search.rows(np.arange(600))
+    for block in blocks:
+        rows = slice(block.start, block.stop)
+        np.testing.assert_array_equal(found[block]["indices"], indices[rows])
+        np.testing.assert_array_equal(found[block]["similarities"], similarities[rows])
+
+
+def test_an_error_in_a_step_is_the_block_s(engine, tmp_path):
+    begin = BeginQueries(FeaturesFile(tmp_path / "none.npy"), tmp_path / "none.safetensors")
+    with pytest.raises((InputError, OutputError), match=r"none\.(npy|safetensors)"):
+        list(engine.map(AskShards(begin, (), 10), [Block(0, 10)]))
+
+
+@dataclass(frozen=True)
+class Threads:
+    """The number of threads that a block is worked on with."""
+
+    def moved(self, where: Callable[[Path], Path]) -> "Threads":
+        return self
+
+    def open(self):
+        return lambda block: {"threads": np.array([get_num_threads()])}
+
+
+def test_a_task_has_one_processor_and_uses_one(engine):
+    found = dict(engine.map(Threads(), [Block(0, 1)]))
+    assert found[Block(0, 1)]["threads"].tolist() == [1]
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The memory that a block has reserved."""
+
+    def moved(self, where: Callable[[Path], Path]) -> "Reserved":
+        return self
+
+    def open(self):
+        import ray
+
+        return lambda block: {
+            "bytes": np.array([ray.get_runtime_context().get_assigned_resources()["memory"]])
+        }
+
+
+def test_a_task_reserves_its_memory(engine):
+    found = dict(engine.map(Reserved(), [Block(0, 1)], memory_bytes=50 << 20))
+    assert found[Block(0, 1)]["bytes"].tolist() == [50 << 20]
+
+
+def test_a_task_larger_than_any_machine_is_refused_at_once(engine):
+    with pytest.raises(
+        InputError, match=r"a block needs about .* MiB, but no machine .* more than"
+    ):
+        list(engine.map(Squares(), [Block(0, 10)], memory_bytes=1 << 50))
+
+
+@dataclass(frozen=True)
+class Huge:
+    """An item that says to need more memory than there is."""
+
+    memory_bytes: int = 1 << 50
+
+
+def test_a_part_larger_than_any_machine_is_refused_at_once(engine):
+    with pytest.raises(InputError, match=r"a part needs about .* MiB, but no machine"):
+        list(engine.each(repr, [Huge()]))
 
 
 def test_parts_are_merged_by_the_workers(engine):

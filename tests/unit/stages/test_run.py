@@ -87,6 +87,15 @@ class TestLabels:
         for name in ("neighbors/indices", "likelihoods/likelihoods", "labels/labels"):
             assert (one / f"{name}.npy").read_bytes() == (other / f"{name}.npy").read_bytes()
 
+    def test_shards_of_the_index_do_not_matter(self, settings, tmp_path):
+        one = replace(settings, neighbor_method="ivf", k_at_hop=(20,))
+        run(one, tmp_path / "one")
+        run(replace(one, index_shards=3), tmp_path / "three")
+        for name in ("indices", "similarities"):
+            found = [tmp_path / work / "neighbors" / f"{name}.npy" for work in ("one", "three")]
+            assert found[0].read_bytes() == found[1].read_bytes()
+        assert not list((tmp_path / "three").rglob("shard-*"))
+
     @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bin"])
     def test_features_of_any_kind(self, settings, tmp_path, suffix):
         path = tmp_path / f"features{suffix}"
@@ -132,13 +141,39 @@ class TestEngines:
         class Elsewhere(LocalEngine):
             """Work is pickled, as for another machine, and finished backwards."""
 
-            def map(self, work, blocks):
+            def map(self, work, blocks, memory_bytes=0):
                 compute = pickle.loads(pickle.dumps(work)).open()
                 for block in reversed(blocks):
                     yield block, compute(block)
 
         result = run(settings, tmp_path / "work", engine=Elsewhere())
         np.testing.assert_array_equal(result.labels, LinkageClustering().fit_predict(FEATURES))
+
+    def test_shards_are_made_once(self, settings, tmp_path):
+        """A run that ends in the middle of the neighbours goes on with the shards it has made."""
+
+        class EndedError(RuntimeError):
+            pass
+
+        class Ending(LocalEngine):
+            def map(self, work, blocks, memory_bytes=0):
+                yield from list(super().map(work, blocks, memory_bytes))[:1]
+                raise EndedError
+
+        sharded = replace(settings, neighbor_method="ivf", index_shards=2)
+        with pytest.raises(EndedError):
+            run(sharded, tmp_path / "work", engine=Ending())
+        shards = sorted((tmp_path / "work" / "neighbors").glob("shard-*"))
+        assert [path.name[:16] for path in shards] == ["shard-000-of-002", "shard-001-of-002"]
+        shards[0].write_bytes(shards[0].read_bytes()[:-1] + b"?")
+        made = [path.stat().st_mtime_ns for path in shards]
+        with pytest.raises(EndedError):
+            run(sharded, tmp_path / "work", engine=Ending())
+        again = [path.stat().st_mtime_ns for path in shards]
+        assert made[0] < again[0]
+        with pytest.raises(EndedError):
+            run(sharded, tmp_path / "work", engine=Ending())
+        assert [path.stat().st_mtime_ns for path in shards] == again
 
 
 class TestRefused:
@@ -148,6 +183,8 @@ class TestRefused:
             ({"k_at_hop": (400,)}, "each of 400 instances has 399 others"),
             ({"model": "nowhere"}, "no such folder"),
             ({"merge": "threshold", "threshold": 2.0}, "threshold"),
+            ({"index_shards": 2}, "index_shards=2 with method='exact', which has no cells"),
+            ({"index_shards": 11, "neighbor_method": "ivf"}, "400 instances has 10 cells"),
             ({"memory": "100M"}, "memory=100M: the stage 'likelihoods' of 400 faces needs about"),
         ],
         ids=str,

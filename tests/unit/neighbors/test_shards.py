@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from facelink.errors import InputError
+from facelink.files import load_arrays, save_arrays
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.neighbors.shards import IndexShard, Queries, write_shards
+from tests.helpers import clustered_features
+
+K = 12
+FEATURES, _ = clustered_features(60, 15, 16, spread=1.0)
+EVERYONE = np.arange(len(FEATURES))
+
+
+def prepared(recall=0.98, features=FEATURES, k=K):
+    return PreparedSearch.prepare(features, k, "ivf", recall_target=recall)
+
+
+def shards_of(search, n_shards, folder):
+    paths = [folder / f"{number}.safetensors" for number in range(n_shards)]
+    write_shards(search, paths)
+    return [IndexShard.load(path) for path in paths]
+
+
+def found_by(search, shards, instances):
+    queries = Queries.begin(search, instances)
+    queries = queries.with_answers([shard.look_nearby(queries) for shard in shards])
+    far = [shard.look_farther(queries, search.n_neighbors) for shard in shards]
+    return queries.with_answers(far).neighbors(search.n_neighbors)
+
+
+@pytest.mark.parametrize("n_shards", [1, 2, 5])
+@pytest.mark.parametrize("recall", [0.5, 0.98, 1.0])
+def test_shards_find_what_one_index_finds(tmp_path, n_shards, recall):
+    search = prepared(recall)
+    expected = search.rows(EVERYONE)
+    found = found_by(search, shards_of(search, n_shards, tmp_path), EVERYONE)
+    for there, here in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(there, here)
+
+
+def test_as_many_shards_as_cells(tmp_path):
+    search = prepared()
+    shards = shards_of(search, search.cells.index.n_cells, tmp_path)
+    some = np.array([5, 700, 3])
+    np.testing.assert_array_equal(found_by(search, shards, some)[0], search.rows(some)[0])
+
+
+def test_duplicates_are_found_by_their_ids(tmp_path):
+    features = np.repeat(clustered_features(8, 10, 8)[0], 3, axis=0)
+    search = prepared(1.0, features, k=5)
+    found = found_by(search, shards_of(search, 3, tmp_path), np.arange(len(features)))
+    np.testing.assert_array_equal(found[0], search.rows(np.arange(len(features)))[0])
+
+
+def test_each_member_is_in_one_shard_and_shards_are_about_equal(tmp_path):
+    search = prepared()
+    shards = shards_of(search, 4, tmp_path)
+    assert sorted(np.concatenate([shard.ids for shard in shards])) == list(EVERYONE)
+    for shard in shards:
+        np.testing.assert_array_equal(shard.features, FEATURES[shard.ids])
+        assert len(shard.ids) == pytest.approx(len(FEATURES) / 4, rel=0.25)
+    assert [shard.first_cell for shard in shards[1:]] == list(
+        np.cumsum([shard.index.n_cells for shard in shards])[:-1]
+    )
+
+
+def test_a_query_reads_nothing_but_its_rows(tmp_path):
+    """What is looked for may be changed in the collection: the shards hold the members."""
+    search = prepared()
+    shards = shards_of(search, 2, tmp_path)
+    expected = search.rows(EVERYONE[:9])[0]
+    queries = Queries.begin(search, EVERYONE[:9])
+    search.features[:] = np.nan
+    try:
+        queries = queries.with_answers([shard.look_nearby(queries) for shard in shards])
+        far = [shard.look_farther(queries, K) for shard in shards]
+        found = queries.with_answers(far).neighbors(K)[0]
+    finally:
+        search.features[:] = clustered_features(60, 15, 16, spread=1.0)[0]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_more_shards_than_cells(tmp_path):
+    search = prepared()
+    n_cells = search.cells.index.n_cells
+    with pytest.raises(InputError, match=rf"index_shards={n_cells + 1}, .* has {n_cells} cells"):
+        shards_of(search, n_cells + 1, tmp_path)
+
+
+def test_an_exact_search_has_no_shards(tmp_path):
+    with pytest.raises(InputError, match="method='exact', which has no cells"):
+        shards_of(PreparedSearch.prepare(FEATURES, K, "exact"), 2, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("features", np.zeros((3, 16), dtype=np.float32)),
+        ("starts", np.zeros(5, dtype=np.int64)),
+        ("members", np.zeros(len(FEATURES), dtype=np.int64)),
+    ],
+)
+def test_a_damaged_shard_is_refused(tmp_path, name, value):
+    shards_of(prepared(), 1, tmp_path)
+    path = tmp_path / "0.safetensors"
+    arrays, metadata = load_arrays(path, "index shard")
+    save_arrays(path, {**arrays, name: value}, metadata)
+    with pytest.raises(InputError, match="prepare it again"):
+        IndexShard.load(path)
