@@ -6,12 +6,15 @@ alone writes. So a worker can be lost at any time: its block is done again elsew
 half written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
+
+from numba import set_num_threads
 
 from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.stages.engine import Arrays, Block, BlockWork, Item, Outcome
@@ -80,9 +83,11 @@ class RayEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._shared is not None:
-            self._forget_files(self._shared)
-        self._ray.shutdown()
+        try:
+            if self._shared is not None:
+                self._forget_files(self._shared)
+        finally:
+            self._ray.shutdown()
 
     def _forget_files(self, shared: SharedFiles) -> None:
         """Remove what the machines have fetched: features of faces are not to be left about."""
@@ -114,8 +119,9 @@ class RayEngine:
         handed_out = work.moved(Path.absolute if shared is None else shared.hand_out)
         task = self._task(_compute)
         running = self._running(lambda block: task.remote(handed_out, shared, block), blocks)
-        for block, finished in running:
-            yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
+        with contextlib.closing(running):
+            for block, finished in running:
+                yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
 
     def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
         """Outcome of a pure function for each item, in the order of the items.
@@ -129,16 +135,20 @@ class RayEngine:
         """
         task = self._task(_call)
         running = self._running(lambda item: task.remote(function, item), items, in_order=True)
-        for number, (_, finished) in enumerate(running, start=1):
-            yield self._outcome(finished, f"part {number}")
+        with contextlib.closing(running):
+            for number, (_, finished) in enumerate(running, start=1):
+                yield self._outcome(finished, f"part {number}")
 
     def _task(self, function: Callable[..., Any]) -> Any:
         return self._ray.remote(**self._options, scheduling_strategy="SPREAD")(function)
 
     def _running(
         self, start: Callable[[Item], Any], items: Iterable[Item], *, in_order: bool = False
-    ) -> Iterator[tuple[Item, Any]]:
-        """Each item with its task, as they finish or in order; few are under way at a time."""
+    ) -> Generator[tuple[Item, Any], None, None]:
+        """Each item with its task, as they finish or in order; few are under way at a time.
+
+        Closed before its end, it ends the tasks that are still under way.
+        """
         running: dict[Any, Item] = {}
         waiting, n_ahead = iter(items), _AHEAD * self.n_at_once
         try:
@@ -173,11 +183,13 @@ class RayEngine:
 
 def _call(function: Callable[[Item], Outcome], item: Item) -> Outcome:
     """One item, in a worker."""
+    set_num_threads(1)
     return function(item)
 
 
 def _compute(work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:
-    """One block, in a worker."""
+    """One block, in a worker: on the one core that it was given, as others have the rest."""
+    set_num_threads(1)
     return _opened(work, shared)(block)
 
 

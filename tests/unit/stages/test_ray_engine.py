@@ -3,11 +3,14 @@
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -133,6 +136,44 @@ def test_a_block_s_own_error_is_raised(engine):
 
 def test_items_come_back_in_order(engine):
     assert list(engine.each(str, range(50))) == [str(number) for number in range(50)]
+
+
+def test_a_worker_takes_one_core(engine):
+    assert list(engine.each(lambda _: numba.get_num_threads(), range(4))) == [1] * 4
+
+
+def test_after_an_error_nothing_goes_on(engine, tmp_path):
+    def refuse_or_linger(number):
+        if number == 0:
+            raise InputError("number 0 is refused.")
+        time.sleep(1.5)
+        (tmp_path / str(number)).touch()
+
+    with pytest.raises(InputError, match=r"^number 0 is refused\.$") as kept:
+        list(engine.each(refuse_or_linger, range(3)))
+    time.sleep(3)
+    assert kept.tb is not None  # which holds on to all that was running
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cluster_is_left_though_files_cannot_be_removed(shared):
+    def lost():
+        raise ConnectionError("the cluster is lost")
+
+    left = []
+    engine = object.__new__(RayEngine)
+    engine._shared = shared
+    engine._ray = SimpleNamespace(
+        util=SimpleNamespace(
+            scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=0)
+        ),
+        remote=lambda **options: lambda function: function,
+        nodes=lost,
+        shutdown=lambda: left.append("the cluster"),
+    )
+    with pytest.raises(ConnectionError, match="the cluster is lost"), engine:
+        pass
+    assert left == ["the cluster"]
 
 
 def test_blocks_are_enough_for_all(engine):
