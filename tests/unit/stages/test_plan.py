@@ -96,6 +96,12 @@ class TestPlan:
         states = [stage.is_done for stage in plan(task_of(changed, done), done)]
         assert states == [True, True, True, False, False]
 
+    def test_what_a_run_would_refuse_is_refused(self, settings, tmp_path):
+        (tmp_path / "notes.txt").touch()
+        for place, message in ((tmp_path, "holds 'notes.txt'"), (tmp_path / "notes.txt", "a file")):
+            with pytest.raises(InputError, match=f"{message}.* for --work"):
+                plan(task_of(settings, place), place)
+
     def test_half_of_a_stage_takes_half_of_what_its_blocks_took(self, settings, done, tmp_path):
         shutil.copytree(done, tmp_path / "work")
         folder = tmp_path / "work" / "neighbors"
