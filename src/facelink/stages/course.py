@@ -167,7 +167,9 @@ class Course:
         """Missing blocks with their arrays and the seconds each took."""
         if not missing:
             return
+        start = time.perf_counter()
         described = work(store)
+        store.enter_seconds(time.perf_counter() - start)
         start = time.perf_counter()
         for block, arrays in self.engine.map(described, missing):
             yield block, arrays, time.perf_counter() - start

@@ -152,6 +152,10 @@ class Manifest:
         """Return the state with a further file."""
         return replace(self, files={**self.files, name: hash_of_it})
 
+    def with_seconds(self, seconds: float) -> Self:
+        """Return the state after so much more time besides blocks."""
+        return replace(self, seconds=self.seconds + seconds)
+
     def completed(self, facts: Mapping[str, Any], **measured: Any) -> Self:
         """Return the state with facts, and with fields that were measured."""
         return replace(self, is_complete=True, facts=dict(facts), **measured)

@@ -10,8 +10,10 @@ from facelink.features import load_features, save_features
 from facelink.labels import load_labels
 from facelink.stages import needs
 from facelink.stages.engine import LocalEngine
+from facelink.stages.manifest import Manifest
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
+from facelink.stages.work import FindNeighbors
 from tests.helpers import clustered_features
 
 FEATURES, LABELS = clustered_features(50, 8, 32, spread=0.9)
@@ -139,6 +141,21 @@ class TestEngines:
 
         result = run(settings, tmp_path / "work", engine=Elsewhere())
         np.testing.assert_array_equal(result.labels, LinkageClustering().fit_predict(FEATURES))
+
+    def test_the_time_of_a_run_that_ended_early_counts(self, settings, tmp_path):
+        class Ending(LocalEngine):
+            def map(self, work, blocks):
+                if isinstance(work, FindNeighbors):
+                    raise KeyboardInterrupt
+                return super().map(work, blocks)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, tmp_path / "work", engine=Ending())
+        before = Manifest.read(tmp_path / "work" / "neighbors")
+        assert before.n_done == 0 < before.seconds
+        replace(before, seconds=1000.0).write(tmp_path / "work" / "neighbors")
+        stage = run(settings, tmp_path / "work").report["stages"][1]
+        assert 1000 <= stage["seconds_in_all"] <= 1000 + stage["seconds"] + 0.002
 
 
 class TestRefused:
