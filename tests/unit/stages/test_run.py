@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facelink import judging
 from facelink.clustering import LinkageClustering
 from facelink.errors import InputError, OutputError
 from facelink.features import load_features, save_features
@@ -69,6 +70,22 @@ class TestLabels:
         changed = replace(settings, model=str(trained_model), merge="likelihood")
         expected = LinkageClustering(trained_model, merge="likelihood").fit_predict(FEATURES)
         np.testing.assert_array_equal(run(changed, tmp_path / "work").labels, expected)
+
+    def test_of_a_trained_model_whose_features_are_projected_once(
+        self, settings, trained_model, tmp_path, monkeypatch
+    ):
+        prepared = []
+
+        class Counted(judging.CompiledLinkGCN):
+            def __init__(self, *given):
+                prepared.append(given)
+                super().__init__(*given)
+
+        monkeypatch.setattr(judging, "CompiledLinkGCN", Counted)
+        changed = replace(settings, model=str(trained_model), block_rows=50)
+        run(changed, tmp_path / "work")
+        assert len(Manifest.read(tmp_path / "work" / "likelihoods").blocks) > 1
+        assert len(prepared) == 1
 
     def test_with_constraints(self, settings, tmp_path):
         (tmp_path / "same.csv").write_text("0,200\n")
