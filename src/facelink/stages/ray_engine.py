@@ -7,6 +7,7 @@ half written.
 """
 
 import contextlib
+import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -117,8 +118,10 @@ class RayEngine:
         """
         shared = self._shared
         handed_out = work.moved(Path.absolute if shared is None else shared.hand_out)
-        task = self._task(_compute)
-        running = self._running(lambda block: task.remote(handed_out, shared, block), blocks)
+        task, opening = self._task(_compute), secrets.token_hex(8)
+        running = self._running(
+            lambda block: task.remote(opening, handed_out, shared, block), blocks
+        )
         with contextlib.closing(running):
             for block, finished in running:
                 yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
@@ -187,15 +190,19 @@ def _call(function: Callable[[Item], Outcome], item: Item) -> Outcome:
     return function(item)
 
 
-def _compute(work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:
+def _compute(opening: str, work: BlockWork, shared: SharedFiles | None, block: Block) -> Arrays:
     """One block, in a worker: on the one core that it was given, as others have the rest."""
     set_num_threads(1)
-    return _opened(work, shared)(block)
+    return _opened(opening, work, shared)(block)
 
 
 @lru_cache(maxsize=1)
-def _opened(work: BlockWork, shared: SharedFiles | None) -> Callable[[Block], Arrays]:
-    """Open what is read once in each worker; that of the stage before is let go."""
+def _opened(opening: str, work: BlockWork, shared: SharedFiles | None) -> Callable[[Block], Arrays]:
+    """Open what is read once in each worker and stage; that of the stage before is let go.
+
+    Equal works of two runs may read files that were written anew in between,
+    so that each stage has a name of its own for what it opens.
+    """
     return (work if shared is None else work.moved(shared.fetch)).open()
 
 

@@ -84,6 +84,20 @@ class Squares:
         return compute
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A number in a file, for each block."""
+
+    path: Path
+
+    def moved(self, where: Callable[[Path], Path]) -> "Reading":
+        return self
+
+    def open(self):
+        number = int(self.path.read_text())
+        return lambda block: {"number": np.array([number])}
+
+
 class DyingEngine:
     """An engine one of whose workers is killed in each stage."""
 
@@ -127,6 +141,14 @@ def test_every_block_comes_once(engine):
         done[block]["squares"].tolist() == [n**2 for n in range(block.start, block.stop)]
         for block in blocks
     )
+
+
+def test_files_that_changed_since_the_last_stage_are_opened_again(engine, tmp_path):
+    path = tmp_path / "number"
+    for number in (1, 2):
+        path.write_text(str(number))
+        found = engine.map(Reading(path), blocks_between(0, 8, 1))
+        assert [arrays["number"].item() for _, arrays in found] == [number] * 8
 
 
 def test_a_block_s_own_error_is_raised(engine):
