@@ -34,36 +34,34 @@ _COLLECTION_SHARE = 0.5
 JudgedBatch = tuple[slice, NDArray[np.int32], NDArray[np.float32]]
 """Positions of pivots, number of 1-hop nodes of each, and the likelihoods of these nodes."""
 
+Judge = Callable[[NDArray[np.integer]], Iterator[JudgedBatch]]
+"""Judges pivots, integer (P,), batch by batch and in order; not on two threads at once."""
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-def judge_pivots(
+def pivot_judge(
     model: LinkGCN,
     features: NDArray[np.float32],
     builder: SubgraphBuilder,
-    pivots: NDArray[np.integer],
     in_bfloat16: bool,
-) -> Iterator[JudgedBatch]:
-    """Judge pivots batch by batch, in order; the model is in eval mode.
+) -> Judge:
+    """Compute once what concerns all of a collection; returns what judges its pivots.
 
     Parameters
     ----------
     model
-        On the device to use.
+        On the device to use; in eval mode while it judges.
     features : float32 (N, D)
         L2-normalised rows; may be memory-mapped.
     builder
         Of the collection's subgraphs.
-    pivots : integer (P,)
-        Instances to judge.
     in_bfloat16
         Matrix products in bfloat16.
     """
-    if model.device.type == "cpu":
-        yield from _judge_on_cpu(model, features, builder, pivots, in_bfloat16)
-    else:
-        yield from _judge_on_device(model, features, builder, pivots, in_bfloat16)
+    prepare = _judge_on_cpu if model.device.type == "cpu" else _judge_on_device
+    return prepare(model, features, builder, in_bfloat16)
 
 
 def pivots_per_batch(settings: SubgraphSettings, device: torch.device) -> int:
@@ -90,36 +88,40 @@ def _judge_on_cpu(
     model: LinkGCN,
     features: NDArray[np.float32],
     builder: SubgraphBuilder,
-    pivots: NDArray[np.integer],
     in_bfloat16: bool,
-) -> Iterator[JudgedBatch]:
+) -> Judge:
     compiled = CompiledLinkGCN(model, features, in_bfloat16)
     n_threads = torch.get_num_threads()
     idle_builders: SimpleQueue[SubgraphBuilder] = SimpleQueue()
     for _ in range(n_threads):
         idle_builders.put(builder.for_one_thread())
 
-    def judge(rows: slice) -> JudgedBatch:
+    def judge(pivots: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         own_builder = idle_builders.get()
         try:
-            batch = own_builder.build(pivots[rows])
+            batch = own_builder.build(pivots)
         finally:
             idle_builders.put(own_builder)
-        likelihoods = compiled.judge(order_by_need(batch, model.n_layers))
-        return rows, batch.n_one_hop, likelihoods
+        return batch.n_one_hop, compiled.judge(order_by_need(batch, model.n_layers))
 
-    with ThreadPoolExecutor(n_threads, "judge", torch.set_num_threads, (1,)) as executor:
-        batches = pivot_batches(len(pivots), builder.settings, _NODES_PER_CPU_BATCH)
-        yield from _in_order(executor, judge, batches, _BATCHES_AHEAD * n_threads)
+    def judge_all(pivots: NDArray[np.integer]) -> Iterator[JudgedBatch]:
+        with ThreadPoolExecutor(n_threads, "judge", torch.set_num_threads, (1,)) as executor:
+            yield from _in_order(
+                executor,
+                lambda rows: (rows, *judge(pivots[rows])),
+                pivot_batches(len(pivots), builder.settings, _NODES_PER_CPU_BATCH),
+                _BATCHES_AHEAD * n_threads,
+            )
+
+    return judge_all
 
 
 def _judge_on_device(
     model: LinkGCN,
     features: NDArray[np.float32],
     builder: SubgraphBuilder,
-    pivots: NDArray[np.integer],
     in_bfloat16: bool,
-) -> Iterator[JudgedBatch]:
+) -> Judge:
     device = model.device
     norm = model.input_norm
     scale, shift = norm.scale_and_shift(norm.running_mean, norm.running_var)
@@ -129,24 +131,33 @@ def _judge_on_device(
         with torch.inference_mode():
             projected = model.project(collection, scale, shift)
 
-    def build(rows: slice) -> tuple[slice, NDArray[np.int32], NeededNodes]:
-        batch = builder.build(pivots[rows])
-        return rows, batch.n_one_hop, order_by_need(batch, model.n_layers)
+    def build(pivots: NDArray[np.integer]) -> tuple[NDArray[np.int32], NeededNodes]:
+        batch = builder.build(pivots)
+        return batch.n_one_hop, order_by_need(batch, model.n_layers)
 
-    with ThreadPoolExecutor(1, "build") as executor:
-        batches = pivot_batches(len(pivots), builder.settings, _NODES_PER_DEVICE_BATCH)
-        for rows, n_one_hop, needed in _in_order(executor, build, batches, _BATCHES_AHEAD):
-            if collection is None:
-                inputs = LinkInput.from_needed(needed, features, device)
-            else:
-                inputs = LinkInput.in_collection(needed, collection)
-            with (
-                torch.inference_mode(),
-                torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16),
-            ):
-                logits = model(inputs, projected)
-            likelihoods = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
-            yield rows, n_one_hop, likelihoods
+    def judge(needed: NeededNodes) -> NDArray[np.float32]:
+        if collection is None:
+            inputs = LinkInput.from_needed(needed, features, device)
+        else:
+            inputs = LinkInput.in_collection(needed, collection)
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16),
+        ):
+            logits = model(inputs, projected)
+        likelihoods: NDArray[np.float32] = torch.softmax(logits.float(), dim=1)[:, 1].cpu().numpy()
+        return likelihoods
+
+    def judge_all(pivots: NDArray[np.integer]) -> Iterator[JudgedBatch]:
+        with ThreadPoolExecutor(1, "build") as executor:
+            batches = pivot_batches(len(pivots), builder.settings, _NODES_PER_DEVICE_BATCH)
+            built = _in_order(
+                executor, lambda rows: (rows, *build(pivots[rows])), batches, _BATCHES_AHEAD
+            )
+            for rows, n_one_hop, needed in built:
+                yield rows, n_one_hop, judge(needed)
+
+    return judge_all
 
 
 def _fits_on(device: torch.device, model: LinkGCN, features: NDArray[np.float32]) -> bool:

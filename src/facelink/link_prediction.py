@@ -12,7 +12,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
-from facelink.judging import judge_pivots
+from facelink.judging import pivot_judge
 from facelink.links import Links
 from facelink.models.device import Precision, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
@@ -106,26 +106,57 @@ def predict_likelihoods(
     InputError
         If widths do not fit, or a pivot is not an instance of the graph.
     """
-    settings = settings or model.config.subgraphs
-    in_bfloat16 = runs_in_bfloat16(precision, model.device)
-    model.check_features(features)
-    if len(features) != graph.n_instances:
-        raise InputError(
-            f"{len(features)} features but a neighbour graph of {graph.n_instances} instances; "
-            "the graph belongs to other features."
-        )
-    builder = SubgraphBuilder(graph, settings)
-    pivot_ids = np.arange(graph.n_instances) if pivots is None else np.asarray(pivots)
-    likelihoods = np.full((len(pivot_ids), settings.k_at_hop[0]), np.nan, dtype=np.float32)
-    with _judging(model):
-        for rows, n_one_hop, judged in judge_pivots(
-            model, features, builder, pivot_ids, in_bfloat16
-        ):
-            is_present = np.arange(likelihoods.shape[1]) < n_one_hop[:, None]
-            likelihoods[rows][is_present] = judged
-            if progress is not None:
-                progress(len(n_one_hop))
-    return likelihoods
+    everyone = np.arange(graph.n_instances) if pivots is None else np.asarray(pivots)
+    judge = LinkJudge(model, features, graph, settings, precision=precision)
+    return judge.likelihoods(everyone, progress)
+
+
+class LinkJudge:
+    """Judges pivots of one collection; what concerns all of it is computed once.
+
+    Parameters
+    ----------
+    model, features, graph, settings, precision
+        As for `predict_links`.
+
+    Raises
+    ------
+    InputError
+        As from `predict_likelihoods`.
+    """
+
+    def __init__(
+        self,
+        model: LinkGCN,
+        features: NDArray[np.float32],
+        graph: NeighborGraph,
+        settings: SubgraphSettings | None = None,
+        *,
+        precision: Precision = "auto",
+    ) -> None:
+        settings = settings or model.config.subgraphs
+        in_bfloat16 = runs_in_bfloat16(precision, model.device)
+        model.check_features(features)
+        if len(features) != graph.n_instances:
+            raise InputError(
+                f"{len(features)} features but a neighbour graph of {graph.n_instances} instances; "
+                "the graph belongs to other features."
+            )
+        self.model, self.k = model, settings.k_at_hop[0]
+        self._judge = pivot_judge(model, features, SubgraphBuilder(graph, settings), in_bfloat16)
+
+    def likelihoods(
+        self, pivots: NDArray[np.integer], progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Judge pivots (P,): likelihoods of their neighbours, float32 (P, k1)."""
+        likelihoods = np.full((len(pivots), self.k), np.nan, dtype=np.float32)
+        with _judging(self.model):
+            for rows, n_one_hop, judged in self._judge(pivots):
+                is_present = np.arange(self.k) < n_one_hop[:, None]
+                likelihoods[rows][is_present] = judged
+                if progress is not None:
+                    progress(len(n_one_hop))
+        return likelihoods
 
 
 @contextlib.contextmanager

@@ -255,8 +255,10 @@ class TestTheFolder:
 
     def test_a_file_is_no_folder(self, settings, tmp_path):
         (tmp_path / "work").write_text("")
-        with pytest.raises(OutputError, match="cannot make the folder"):
+        with pytest.raises(InputError, match=r"work is a file; give the name of a folder"):
             run(settings, tmp_path / "work")
+        with pytest.raises(OutputError, match="cannot make the folder"):
+            run(settings, tmp_path / "work" / "within")
 
 
 class TestFullDisk:

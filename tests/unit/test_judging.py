@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from facelink import judging
-from facelink.judging import judge_pivots, pivot_batches
+from facelink.judging import pivot_batches, pivot_judge
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
 from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
 
@@ -28,11 +28,11 @@ def test_batches_cover_all_pivots_and_bound_the_nodes():
 def on_device(model, pivots=PIVOTS, *, in_bfloat16=False):
     """What runs on a device other than the CPU, run on the CPU."""
     builder = SubgraphBuilder(GRAPH, SETTINGS)
-    return list(judging._judge_on_device(model, FEATURES, builder, pivots, in_bfloat16))
+    return list(judging._judge_on_device(model, FEATURES, builder, in_bfloat16)(pivots))
 
 
 def on_cpu(model, pivots=PIVOTS):
-    return list(judge_pivots(model, FEATURES, SubgraphBuilder(GRAPH, SETTINGS), pivots, False))
+    return list(pivot_judge(model, FEATURES, SubgraphBuilder(GRAPH, SETTINGS), False)(pivots))
 
 
 def assert_same(judged, expected, tolerance=LIKELIHOOD_TOLERANCE):

@@ -62,9 +62,13 @@ def write_lock(
     Raises
     ------
     OutputError
-        If another process still holds the lock; the message says which.
+        If another process still holds the lock; the message says which. If the
+        folder cannot be written.
     """
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise _cannot_lock(path, error) from error
     try:
         _acquire(connection, path, time.monotonic() + wait_seconds, on_wait)
         write_json(_holder_path(path), asdict(Holder(os.getpid(), command)))
@@ -97,7 +101,7 @@ def _acquire(
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise OutputError(f"cannot lock {path}: {error}; check its permissions.") from error
+                raise _cannot_lock(path, error) from error
         if on_wait is not None:
             on_wait(holder(path))
             on_wait = None
@@ -107,6 +111,10 @@ def _acquire(
                 f"{path.parent} is being written by {who}; wait until it has finished, or end it."
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _cannot_lock(path: Path, error: sqlite3.OperationalError) -> OutputError:
+    return OutputError(f"cannot lock {path}: {error}; check its permissions.")
 
 
 def _holder_path(path: Path) -> Path:

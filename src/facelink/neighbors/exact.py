@@ -21,7 +21,9 @@ STRIDE = 32
 """Similarities that are passed over at once if none is great enough."""
 
 _QUERY_BLOCK = 65_536
-_TIE_BLOCK = 64
+_TIE_BLOCK, _TIE_PRODUCTS = 64, 1 << 24
+"""Instances compared with all others at a time, and products that makes at most: 64 MiB."""
+
 _RECALL_SAMPLE = 1_000
 
 Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
@@ -66,8 +68,9 @@ def search_exactly(
         propose, features, instances, n_neighbors
     )
     tied = np.flatnonzero(is_cut_in_tie)
-    for start in range(0, len(tied), _TIE_BLOCK):
-        rows = tied[start : start + _TIE_BLOCK]
+    n_rows = max(1, min(_TIE_BLOCK, _TIE_PRODUCTS // len(features)))
+    for start in range(0, len(tied), n_rows):
+        rows = tied[start : start + n_rows]
         products = features[instances[rows]] @ features.T
         is_near = products >= similarities[rows, -1:] - ROUNDING
         for row, near in zip(rows, is_near, strict=True):

@@ -13,6 +13,8 @@ from facelink.neighbors.exact import ROUNDING, STRIDE, cosine, maximum
 from facelink.neighbors.visits import Visits
 
 _VISITORS_AT_ONCE = 4_096
+_PRODUCTS_AT_ONCE = 1 << 24
+"""Similarities of a thread at a time, 64 MiB, however many members a cell has."""
 
 
 class BestMembers:
@@ -47,14 +49,16 @@ class BestMembers:
     def look_into(self, index: CellIndex, visits: Visits) -> None:
         """Compare the visitors of each cell with its members; no cell twice for the same row."""
         dim = self._features.shape[1]
-        queries = np.empty((_VISITORS_AT_ONCE, dim), dtype=np.float32)
-        products = np.empty(_VISITORS_AT_ONCE * int(np.diff(index.starts).max()), dtype=np.float32)
+        largest = max(1, int(np.diff(index.starts).max()))
+        at_once = max(1, min(_VISITORS_AT_ONCE, _PRODUCTS_AT_ONCE // largest))
+        queries = np.empty((at_once, dim), dtype=np.float32)
+        products = np.empty(at_once * largest, dtype=np.float32)
         for cell in np.flatnonzero(np.diff(visits.firsts)).tolist():
             members = index.members_of(cell)
             of_members = self._of_members[members].T
             end = visits.firsts[cell + 1]
-            for start in range(visits.firsts[cell], end, _VISITORS_AT_ONCE):
-                rows = visits.visitors[start : min(start + _VISITORS_AT_ONCE, end)]
+            for start in range(visits.firsts[cell], end, at_once):
+                rows = visits.visitors[start : min(start + at_once, end)]
                 of_rows = queries[: len(rows)]
                 _gather(self._features, self._instances, rows, of_rows)
                 made = products[: len(rows) * len(members)].reshape(len(rows), len(members))

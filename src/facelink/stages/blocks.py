@@ -173,6 +173,10 @@ class BlockStore:
         )
         self._keep(self.manifest.with_block(finished))
 
+    def enter_seconds(self, seconds: float) -> None:
+        """Enter what was taken besides blocks, so that it counts if the run ends before its end."""
+        self._keep(self.manifest.with_seconds(seconds))
+
     def complete(self, facts: Mapping[str, Any], **measured: Any) -> None:
         """Enter that nothing is missing, what the stage found out, and what it took."""
         self._keep(self.manifest.completed(facts, **measured))

@@ -170,7 +170,9 @@ class Course:
         """Missing blocks with their arrays and the seconds each took."""
         if not missing:
             return
+        start = time.perf_counter()
         described = work(store)
+        store.enter_seconds(time.perf_counter() - start)
         start = time.perf_counter()
         needed = self.memory.get(store.manifest.stage, 0)
         for block, arrays in self.engine.map(described, missing, needed):

@@ -34,18 +34,18 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
     Raises
     ------
     InputError
-        If the folder holds something else than a run.
+        If something else than the folder of a run is there.
     OutputError
         If it cannot be written, or another process uses it; the message says
         which.
     """
+    check_is_run(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot make the folder {folder}: {error.strerror}; choose another place."
         ) from error
-    check_is_run(folder)
     with write_lock(folder / _LOCK, "facelink run"):
         write_json(folder / _MARK, {"format": _FORMAT, "stages": list(STAGES)})
         for stage in STAGES:
@@ -57,7 +57,7 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
 
 
 def check_is_run(folder: Path) -> None:
-    """Raise `InputError` if a folder holds other things than a run."""
+    """Raise `InputError` if something else than a run is there, or a folder with other things."""
     mark = folder / _MARK
     try:
         is_run = json.loads(mark.read_text(encoding="utf-8")).get("format") == _FORMAT
@@ -65,6 +65,8 @@ def check_is_run(folder: Path) -> None:
         is_run = False
     if not folder.exists() or is_run:
         return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; give the name of a folder for --work.")
     others = [path.name for path in folder.iterdir() if not path.name.startswith((".", "lock."))]
     if others:
         raise InputError(

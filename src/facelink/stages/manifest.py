@@ -123,10 +123,13 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Read a folder's manifest; None if there is none, or none that this version reads."""
+        """Read a folder's manifest; None if there is none that is whole and of this version."""
         try:
             stored = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
             if (stored.pop("format"), stored.pop("version")) != (_FORMAT, _VERSION):
+                return None
+            checksum = stored.pop("checksum", None)
+            if checksum is not None and checksum != hash_of(stored):  # a run begun earlier has none
                 return None
             blocks = tuple(FinishedBlock(**block) for block in stored.pop("blocks"))
             manifest = cls(**stored, blocks=blocks)
@@ -142,7 +145,9 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder, whole or not at all; `OutputError` if that fails."""
-        write_json(folder / MANIFEST_NAME, {"format": _FORMAT, "version": _VERSION, **asdict(self)})
+        stored = asdict(self)
+        head = {"format": _FORMAT, "version": _VERSION, "checksum": hash_of(stored)}
+        write_json(folder / MANIFEST_NAME, {**head, **stored})
 
     def with_blocks(self, blocks: tuple[FinishedBlock, ...]) -> Self:
         """Return the state with these blocks and no others."""
@@ -151,6 +156,10 @@ class Manifest:
     def with_file(self, name: str, hash_of_it: str) -> Self:
         """Return the state with a further file."""
         return replace(self, files={**self.files, name: hash_of_it})
+
+    def with_seconds(self, seconds: float) -> Self:
+        """Return the state after so much more time besides blocks."""
+        return replace(self, seconds=self.seconds + seconds)
 
     def completed(self, facts: Mapping[str, Any], **measured: Any) -> Self:
         """Return the state with facts, and with fields that were measured."""

@@ -6,6 +6,7 @@ whenever others need them, so that they cost time at most. The figures below wer
 people have about as many faces as neighbours are searched.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ LINKS_PER_NEIGHBOR = 0.66
 _MiB = 1 << 20
 PROGRAM_BYTES = 300 * _MiB
 """What the process has before it does anything: torch, numba and faiss."""
+
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""What a container of Linux sees of its limit, in the two versions of control groups."""
 
 _MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
 _LINK_BYTES = 13  # int32 (2,), float32, bool
@@ -102,8 +109,12 @@ def choose_block_rows(task: Task) -> int:
 
 
 def machine_memory_bytes() -> int:
-    """Memory of this machine."""
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    """Memory of this machine, or what its container may take of it."""
+    limits = [int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    for path in _CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            limits.append(int(path.read_text(encoding="ascii")))
+    return min(limits)
 
 
 def check_disk(task: Task, work: Path) -> None:
@@ -164,14 +175,22 @@ def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
 
 
 def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
+    """Memory for each face's edges and its place in the subgraphs of each thread, and the network.
+
+    Making the edges takes as much again as they do, before the network takes anything.
+    """
     n, k = task.n_faces, task.subgraphs.k_at_hop[0]
     rows = 12 * block_rows * k
     if task.model is None:
         return PROGRAM_BYTES + rows
+    edges = 8 * n * task.subgraphs.n_edge_neighbors
+    positions = 8 * n * n_threads
     if isinstance(task.model, ContextGCN):
-        return PROGRAM_BYTES + 200 * _MiB + n * (40 + 4 * n_threads) + rows
+        judging = 200 * _MiB + edges + positions + rows
+        return PROGRAM_BYTES + 48 * n + max(judging, 2 * edges + 24 * n)
     projected = min(4 * n * _first_width(task.model), 6 << 30)
-    return PROGRAM_BYTES + 200 * _MiB * n_threads + projected + rows
+    judging = 200 * _MiB * n_threads + projected + edges + positions + rows
+    return PROGRAM_BYTES + max(judging, 2 * edges + 32 * n)
 
 
 def _first_width(model: LinkGCN) -> int:

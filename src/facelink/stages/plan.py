@@ -16,6 +16,7 @@ from facelink.features import normalize_features
 from facelink.link_prediction import combine_directions
 from facelink.linking import judge_links
 from facelink.neighbors.search import find_neighbors
+from facelink.stages.folder import check_is_run
 from facelink.stages.manifest import Manifest, Origin
 from facelink.stages.needs import LINKS_PER_NEIGHBOR, Needs, choose_block_rows, needs, search_method
 from facelink.stages.task import Task
@@ -71,8 +72,10 @@ def plan(task: Task, work: Path) -> list[StagePlan]:
     Raises
     ------
     InputError
-        If the run does not fit into the memory that it may take.
+        If the run does not fit into the memory that it may take, or something
+        else than a run is in its folder.
     """
+    check_is_run(work)
     rates = None
     planned, is_changed = [], False
     for one, origin in zip(needs(task, choose_block_rows(task)), origins(task), strict=True):

@@ -6,7 +6,10 @@ alone writes. So a worker can be lost at any time: its block is done again elsew
 half written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import secrets
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -22,9 +25,6 @@ from facelink.stages.shared_files import SharedFiles
 
 _AHEAD = 2
 """Tasks given out for each that can run: none waits for the process that writes."""
-
-_OPENED = 4
-"""Steps that a worker keeps open."""
 
 _FORGETTING_SECONDS = 30.0
 """Time for machines to remove what they have fetched."""
@@ -85,9 +85,11 @@ class RayEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._shared is not None:
-            self._forget_files(self._shared)
-        self._ray.shutdown()
+        try:
+            if self._shared is not None:
+                self._forget_files(self._shared)
+        finally:
+            self._ray.shutdown()
 
     def _forget_files(self, shared: SharedFiles) -> None:
         """Remove what the machines have fetched: features of faces are not to be left about."""
@@ -125,9 +127,11 @@ class RayEngine:
         self._check_memory(memory_bytes, "a block")
         shared = self._shared
         moved = work.moved(Path.absolute if shared is None else shared.hand_out)
-        running = self._running(lambda block: self._start(moved, block, memory_bytes), blocks)
-        for block, finished in running:
-            yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
+        stage = _Stage(secrets.token_hex(8), shared, memory_bytes)
+        running = self._running(lambda block: self._start(stage, moved, block), blocks)
+        with contextlib.closing(running):
+            for block, finished in running:
+                yield block, self._outcome(finished, f"rows {block.start:,} to {block.stop - 1:,}")
 
     def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
         """Outcome of a pure function for each item, in the order of the items.
@@ -147,27 +151,28 @@ class RayEngine:
             return self._task(_call, memory_bytes).remote(function, item)
 
         running = self._running(start, items, in_order=True)
-        for number, (_, finished) in enumerate(running, start=1):
-            yield self._outcome(finished, f"part {number}")
+        with contextlib.closing(running):
+            for number, (_, finished) in enumerate(running, start=1):
+                yield self._outcome(finished, f"part {number}")
 
-    def _start(self, work: BlockWork, block: Block, memory_bytes: int) -> Any:
+    def _start(self, stage: "_Stage", work: BlockWork, block: Block) -> Any:
         """Give out the steps of a block's work; returns the task that ends with its arrays."""
         if not isinstance(work, SteppedWork):
-            return self._step(work, memory_bytes, block)
-        known = self._step(work.begin, memory_bytes, block)
+            return self._step(stage, work, block)
+        known = self._step(stage, work.begin, block)
         nodes = sorted(node["NodeID"] for node in self._nodes())
         for one in work.rounds:
             answers = [
-                self._step(ask, memory_bytes, known, node=nodes[number % len(nodes)])
+                self._step(stage, ask, known, node=nodes[number % len(nodes)])
                 for number, ask in enumerate(one.asks)
             ]
-            known = self._step(one.gather, memory_bytes, known, *answers)
+            known = self._step(stage, one.gather, known, *answers)
         return known
 
     def _step(
-        self, step: Step | BlockWork, memory_bytes: int, *given: Any, node: str | None = None
+        self, stage: "_Stage", step: Step | BlockWork, *given: Any, node: str | None = None
     ) -> Any:
-        return self._task(_compute, memory_bytes, node).remote(step, self._shared, *given)
+        return self._task(_compute, stage.memory_bytes, node).remote(stage, step, *given)
 
     def _task(
         self, function: Callable[..., Any], memory_bytes: int, node: str | None = None
@@ -201,8 +206,11 @@ class RayEngine:
 
     def _running(
         self, start: Callable[[Item], Any], items: Iterable[Item], *, in_order: bool = False
-    ) -> Iterator[tuple[Item, Any]]:
-        """Each item with its task, as they finish or in order; few are under way at a time."""
+    ) -> Generator[tuple[Item, Any], None, None]:
+        """Each item with its task, as they finish or in order; few are under way at a time.
+
+        Closed before its end, it ends the tasks that are still under way.
+        """
         running: dict[Any, Item] = {}
         waiting, n_ahead = iter(items), _AHEAD * self.n_at_once
         try:
@@ -235,22 +243,38 @@ class RayEngine:
             ) from error
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What the tasks of a stage have in common: a name of its own, files, and memory of each."""
+
+    opening: str
+    shared: SharedFiles | None
+    memory_bytes: int
+
+
 def _call(function: Callable[[Item], Outcome], item: Item) -> Outcome:
     """One item, in a worker."""
     set_num_threads(1)
     return function(item)
 
 
-def _compute(step: Step | BlockWork, shared: SharedFiles | None, *given: Any) -> Any:
-    """One step, in a worker; on one thread, as a task has one processor."""
+def _compute(stage: _Stage, step: Step | BlockWork, *given: Any) -> Any:
+    """One step, in a worker: on the one core that it was given, as others have the rest."""
     set_num_threads(1)
-    return _opened(step, shared)(*given)
+    opened = _opened(stage.opening)
+    if step not in opened:
+        opened[step] = (step if stage.shared is None else step.moved(stage.shared.fetch)).open()
+    return opened[step](*given)
 
 
-@lru_cache(maxsize=_OPENED)
-def _opened(step: Step | BlockWork, shared: SharedFiles | None) -> Callable[..., Any]:
-    """Open what is read once in each worker; those of stages before are let go in time."""
-    return (step if shared is None else step.moved(shared.fetch)).open()
+@lru_cache(maxsize=1)
+def _opened(opening: str) -> dict[Step | BlockWork, Callable[..., Any]]:
+    """Steps of a stage that are open in this worker; those of the stage before are let go.
+
+    Equal works of two runs may read files that were written anew in between,
+    so that each stage has a name of its own for what it opens.
+    """
+    return {}
 
 
 def _imported() -> ModuleType:

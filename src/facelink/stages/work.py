@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facelink import context_prediction, judging
 from facelink.context_prediction import ContextJudge
 from facelink.features import normalize_rows, open_features
-from facelink.link_prediction import predict_likelihoods, similarity_likelihoods
+from facelink.link_prediction import LinkJudge, similarity_likelihoods
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
@@ -152,22 +152,12 @@ class JudgePivots:
                 "likelihoods": similarity_likelihoods(similarities[block.start : block.stop])
             }
         features = self.features.open()
+        judge: ContextJudge | LinkJudge
         if isinstance(model, ContextGCN):
             judge = ContextJudge(model, features, graph, k)
-            return lambda block: {
-                "likelihoods": judge.likelihoods(np.arange(block.start, block.stop))
-            }
-        link_gcn, settings, precision = model, self.subgraphs, self.precision
-        return lambda block: {
-            "likelihoods": predict_likelihoods(
-                link_gcn,
-                features,
-                graph,
-                settings,
-                pivots=np.arange(block.start, block.stop),
-                precision=precision,
-            )
-        }
+        else:
+            judge = LinkJudge(model, features, graph, self.subgraphs, precision=self.precision)
+        return lambda block: {"likelihoods": judge.likelihoods(np.arange(block.start, block.stop))}
 
 
 def open_graph(folder: Path, **facts: Any) -> NeighborGraph:

@@ -67,3 +67,12 @@ def test_a_killed_holder_leaves_no_lock(tmp_path, other_process):
 def test_a_damaged_description_names_nobody(tmp_path):
     (tmp_path / "lock.json").write_text("[1]", encoding="utf-8")
     assert holder(tmp_path / "lock.sqlite") is None
+
+
+def test_a_folder_in_which_no_lock_can_be_made(tmp_path):
+    path = tmp_path / "missing" / "lock.sqlite"
+    with (
+        pytest.raises(OutputError, match=r"cannot lock .*lock\.sqlite: .*; check its permissions"),
+        write_lock(path, "an update"),
+    ):
+        pass

@@ -92,6 +92,21 @@ class TestExact:
         np.testing.assert_array_equal(in_blocks.indices, whole.indices)
         np.testing.assert_array_equal(in_blocks.similarities, whole.similarities)
 
+    def test_ties_are_looked_at_a_few_at_a_time_among_many(self, monkeypatch):
+        features = np.repeat(clustered_features(2, 1, 8)[0], 30, axis=0)
+        whole = find_neighbors(features, 4, "exact")
+        products = []
+
+        class Looking(np.ndarray):
+            def __ge__(self, least):
+                products.append(self.size)
+                return np.asarray(self) >= np.asarray(least)
+
+        monkeypatch.setattr(exact, "_TIE_PRODUCTS", 3 * len(features))
+        found = exact.search_exactly(features.view(Looking), np.arange(len(features)), 4)
+        np.testing.assert_array_equal(found[0], whole.indices)
+        assert products == [3 * len(features)] * 20
+
     def test_it_reports_no_recall(self):
         graph = find_neighbors(clustered_features(3, 4, 8)[0], 3, "exact")
         assert (graph.method, graph.recall) == ("exact", None)

@@ -7,7 +7,7 @@ import pytest
 from facelink.errors import InputError, OutputError
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
 from facelink.stages.engine import Block
-from facelink.stages.manifest import MANIFEST_NAME, Origin
+from facelink.stages.manifest import MANIFEST_NAME, Manifest, Origin
 
 ORIGIN = Origin("neighbors", {"k": 3}, {"features": "abc"})
 SPECS = {"ids": ArraySpec("<i4", (3,)), "weights": ArraySpec("<f4")}
@@ -144,3 +144,26 @@ def test_a_file_that_lies_about_its_size_is_not_mapped(store):
     os.truncate(store.folder / "ids.npy", 130)
     with pytest.raises(InputError, match="the header claims"):
         mapped(store.folder / "ids.npy")
+
+
+def test_a_manifest_with_a_flipped_bit_is_not_believed(store):
+    store.write(Block(0, 4), rows(0, 4), seconds=1.5)
+    store.complete({"recall": 0.98, "content": {"hash": "ab", "n_bytes": 12}}, seconds=2.5)
+    path, manifest = store.folder / MANIFEST_NAME, store.manifest
+    assert Manifest.read(store.folder) == manifest
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for bit in (0, 4):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            found = Manifest.read(store.folder)
+            assert found is None or found == manifest, flipped[place - 10 : place + 10]
+
+
+def test_a_manifest_from_before_there_were_checksums_is_read(store):
+    path = store.folder / MANIFEST_NAME
+    stored = json.loads(path.read_text())
+    del stored["checksum"]
+    path.write_text(json.dumps(stored))
+    assert Manifest.read(store.folder) == store.manifest

@@ -4,9 +4,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facelink.context_prediction import ContextJudge
 from facelink.errors import InputError
+from facelink.models.context_gcn import ContextGCN
+from facelink.neighbors.search import find_neighbors
+from facelink.stages import needs as needs_module
 from facelink.stages.manifest import Manifest
-from facelink.stages.needs import BLOCK_ROWS, choose_block_rows, missing_disk_bytes, needs
+from facelink.stages.needs import (
+    BLOCK_ROWS,
+    choose_block_rows,
+    machine_memory_bytes,
+    missing_disk_bytes,
+    needs,
+)
 from facelink.stages.plan import plan
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
@@ -54,6 +64,27 @@ class TestNeeds:
             share = one.memory_bytes / 2**20 / MEASURED[n_faces][one.stage]
             assert 0.75 < share < 1.5, one.stage
 
+    def test_judging_has_room_for_what_is_kept_of_each_face(self, settings, tmp_path):
+        features, _ = clustered_features(100, 20, 16)
+        graph = find_neighbors(features, 80, "exact")
+        judge = ContextJudge(ContextGCN(), features, graph, 80)
+        context, builder = judge._context, judge._builder
+        kept = (*context._profiles, context._positions, *builder._adjacency, builder._positions)
+        n_bytes = sum(array.nbytes for array in kept)
+        none, all_of_them = (
+            needs(task_of(settings, tmp_path, (n, 16)), 4_096)[2].memory_bytes
+            for n in (0, len(features))
+        )
+        assert 0.7 * (all_of_them - none) < n_bytes < all_of_them - none
+
+    def test_a_container_s_limit_counts(self, monkeypatch, tmp_path):
+        limit = tmp_path / "memory.max"
+        monkeypatch.setattr(needs_module, "_CONTAINER_LIMITS", (limit, tmp_path / "none"))
+        whole = machine_memory_bytes()
+        for text, expected in (("max", whole), ("123456789", 123_456_789)):
+            limit.write_text(text + "\n")
+            assert machine_memory_bytes() == expected
+
     def test_disk_is_what_is_written(self, settings, done):
         planned = needs(task_of(settings, done), 4_096)
         for one in planned:
@@ -95,6 +126,12 @@ class TestPlan:
         changed = replace(settings, combine="max")
         states = [stage.is_done for stage in plan(task_of(changed, done), done)]
         assert states == [True, True, True, False, False]
+
+    def test_what_a_run_would_refuse_is_refused(self, settings, tmp_path):
+        (tmp_path / "notes.txt").touch()
+        for place, message in ((tmp_path, "holds 'notes.txt'"), (tmp_path / "notes.txt", "a file")):
+            with pytest.raises(InputError, match=f"{message}.* for --work"):
+                plan(task_of(settings, place), place)
 
     def test_half_of_a_stage_takes_half_of_what_its_blocks_took(self, settings, done, tmp_path):
         shutil.copytree(done, tmp_path / "work")

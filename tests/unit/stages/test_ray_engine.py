@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from numba import get_num_threads
@@ -84,6 +86,20 @@ class Squares:
             return {"squares": np.arange(block.start, block.stop) ** 2}
 
         return compute
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number in a file, for each block."""
+
+    path: Path
+
+    def moved(self, where: Callable[[Path], Path]) -> "Reading":
+        return self
+
+    def open(self):
+        number = int(self.path.read_text())
+        return lambda block: {"number": np.array([number])}
 
 
 class DyingEngine:
@@ -239,6 +255,14 @@ def test_every_block_comes_once(engine):
     )
 
 
+def test_files_that_changed_since_the_last_stage_are_opened_again(engine, tmp_path):
+    path = tmp_path / "number"
+    for number in (1, 2):
+        path.write_text(str(number))
+        found = engine.map(Reading(path), blocks_between(0, 8, 1))
+        assert [arrays["number"].item() for _, arrays in found] == [number] * 8
+
+
 def test_a_block_s_own_error_is_raised(engine):
     with pytest.raises(InputError, match=r"^40 cannot be squared\.$"):
         list(engine.map(Squares(refused=40), blocks_between(0, 100, 7)))
@@ -246,6 +270,52 @@ def test_a_block_s_own_error_is_raised(engine):
 
 def test_items_come_back_in_order(engine):
     assert list(engine.each(str, range(50))) == [str(number) for number in range(50)]
+
+
+def test_a_worker_takes_one_core(engine):
+    assert list(engine.each(lambda _: numba.get_num_threads(), range(4))) == [1] * 4
+
+
+def test_after_an_error_nothing_goes_on():
+    def refuse(task):
+        raise InputError(f"number {task} is refused.")
+
+    ended = []
+    engine = object.__new__(RayEngine)
+    engine._options = {}
+    engine._ray = SimpleNamespace(
+        cluster_resources=lambda: {"CPU": 2},
+        remote=lambda **options: (
+            lambda function: SimpleNamespace(remote=lambda function, item: item)
+        ),
+        get=refuse,
+        cancel=lambda task, force: ended.append(task),
+        exceptions=SimpleNamespace(RayTaskError=KeyError, RayError=KeyError),
+    )
+    with pytest.raises(InputError, match=r"^number 0 is refused\.$") as kept:
+        list(engine.each(str, range(9)))
+    assert kept.tb is not None  # which holds on to all that was running
+    assert ended == [1, 2, 3]
+
+
+def test_the_cluster_is_left_though_files_cannot_be_removed(shared):
+    def lost():
+        raise ConnectionError("the cluster is lost")
+
+    left = []
+    engine = object.__new__(RayEngine)
+    engine._shared = shared
+    engine._ray = SimpleNamespace(
+        util=SimpleNamespace(
+            scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=0)
+        ),
+        remote=lambda **options: lambda function: function,
+        nodes=lost,
+        shutdown=lambda: left.append("the cluster"),
+    )
+    with pytest.raises(ConnectionError, match="the cluster is lost"), engine:
+        pass
+    assert left == ["the cluster"]
 
 
 def test_blocks_are_enough_for_all(engine):

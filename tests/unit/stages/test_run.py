@@ -4,14 +4,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facelink import judging
 from facelink.clustering import LinkageClustering
 from facelink.errors import InputError, OutputError
 from facelink.features import load_features, save_features
 from facelink.labels import load_labels
 from facelink.stages import needs
 from facelink.stages.engine import LocalEngine
+from facelink.stages.manifest import Manifest
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
+from facelink.stages.work import FindNeighbors
 from tests.helpers import clustered_features
 
 FEATURES, LABELS = clustered_features(50, 8, 32, spread=0.9)
@@ -67,6 +70,22 @@ class TestLabels:
         changed = replace(settings, model=str(trained_model), merge="likelihood")
         expected = LinkageClustering(trained_model, merge="likelihood").fit_predict(FEATURES)
         np.testing.assert_array_equal(run(changed, tmp_path / "work").labels, expected)
+
+    def test_of_a_trained_model_whose_features_are_projected_once(
+        self, settings, trained_model, tmp_path, monkeypatch
+    ):
+        prepared = []
+
+        class Counted(judging.CompiledLinkGCN):
+            def __init__(self, *given):
+                prepared.append(given)
+                super().__init__(*given)
+
+        monkeypatch.setattr(judging, "CompiledLinkGCN", Counted)
+        changed = replace(settings, model=str(trained_model), block_rows=50)
+        run(changed, tmp_path / "work")
+        assert len(Manifest.read(tmp_path / "work" / "likelihoods").blocks) > 1
+        assert len(prepared) == 1
 
     def test_with_constraints(self, settings, tmp_path):
         (tmp_path / "same.csv").write_text("0,200\n")
@@ -174,6 +193,21 @@ class TestEngines:
         with pytest.raises(EndedError):
             run(sharded, tmp_path / "work", engine=Ending())
         assert [path.stat().st_mtime_ns for path in shards] == again
+
+    def test_the_time_of_a_run_that_ended_early_counts(self, settings, tmp_path):
+        class Ending(LocalEngine):
+            def map(self, work, blocks, memory_bytes=0):
+                if isinstance(work, FindNeighbors):
+                    raise KeyboardInterrupt
+                return super().map(work, blocks, memory_bytes)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, tmp_path / "work", engine=Ending())
+        before = Manifest.read(tmp_path / "work" / "neighbors")
+        assert before.n_done == 0 < before.seconds
+        replace(before, seconds=1000.0).write(tmp_path / "work" / "neighbors")
+        stage = run(settings, tmp_path / "work").report["stages"][1]
+        assert 1000 <= stage["seconds_in_all"] <= 1000 + stage["seconds"] + 0.002
 
 
 class TestRefused:
