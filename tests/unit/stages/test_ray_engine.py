@@ -177,9 +177,13 @@ def test_shards_give_the_neighbors_of_one_machine_though_workers_are_killed(engi
 
 
 def test_an_error_in_a_step_is_the_block_s(engine, tmp_path):
-    begin = BeginQueries(FeaturesFile(tmp_path / "none.npy"), tmp_path / "none.safetensors")
-    with pytest.raises((InputError, OutputError), match=r"none\.(npy|safetensors)"):
-        list(engine.map(AskShards(begin, (), 10), [Block(0, 10)]))
+    """The steps after it are not taken."""
+    features = make_faces(SyntheticSettings(n_faces=100, n_features=16), seed=0).features
+    np.save(tmp_path / "faces.npy", features)
+    PreparedSearch.prepare(features, 10, "ivf").save(tmp_path / "search.safetensors")
+    begin = BeginQueries(FeaturesFile(tmp_path / "faces.npy"), tmp_path / "search.safetensors")
+    with pytest.raises(InputError, match=r"index shard .*search.safetensors: not one of this"):
+        list(engine.map(AskShards(begin, (tmp_path / "search.safetensors",), 10), [Block(0, 10)]))
 
 
 @dataclass(frozen=True)
@@ -282,9 +286,10 @@ def test_after_an_error_nothing_goes_on():
 
     ended = []
     engine = object.__new__(RayEngine)
-    engine._options = {}
+    engine._max_retries = 0
     engine._ray = SimpleNamespace(
         cluster_resources=lambda: {"CPU": 2},
+        nodes=lambda: [{"Alive": True, "Resources": {"memory": 1 << 40}}],
         remote=lambda **options: (
             lambda function: SimpleNamespace(remote=lambda function, item: item)
         ),
