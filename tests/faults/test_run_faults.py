@@ -259,7 +259,7 @@ class TestFeatures:
         shutil.copy(settings.features, copied)
 
         class Touching(LocalEngine):
-            def map(self, work, blocks):
+            def map(self, work, blocks, memory_bytes=0):
                 os.utime(copied, ns=(0, 0))
                 return super().map(work, blocks)
 
@@ -327,7 +327,7 @@ class TestFullDisk:
 
 def test_interrupted_by_hand_it_goes_on(settings, whole, tmp_path):
     class Interrupted(LocalEngine):
-        def map(self, work, blocks):
+        def map(self, work, blocks, memory_bytes=0):
             for number, finished in enumerate(super().map(work, blocks)):
                 if number == 2:
                     raise KeyboardInterrupt
