@@ -228,21 +228,92 @@ def combine_directions(
         of at most K.
     """
     _check_combine(combine)
+    _check_fit(graph, likelihoods)
+    offsets = link_offsets(graph.indices[:, : likelihoods.shape[1]], of=of)
+    return combine_rows(graph, likelihoods, offsets, 0, int(offsets[-1]), combine, of=of)
+
+
+def link_offsets(
+    neighbors: NDArray[np.int32], *, of: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Where each pivot's links begin among all links.
+
+    Parameters
+    ----------
+    neighbors : int32 (N, k1)
+        The columns of a graph's indices that are judged; may be mapped.
+    of : bool (N,), optional
+        As for `combine_directions`.
+
+    Returns
+    -------
+    int64 (N + 1,)
+        Row numbers, ascending from 0; the last is the number of links. Memory
+        is twice that of the result, besides the neighbours.
+    """
+    offsets = np.zeros(len(neighbors) + 1, dtype=np.int64)
+    np.cumsum(_count_pairs(neighbors, _asked(len(neighbors), of)), out=offsets[1:])
+    return offsets
+
+
+def combine_rows(
+    graph: NeighborGraph,
+    likelihoods: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    start: int,
+    stop: int,
+    combine: CombineDirections = "mean",
+    *,
+    of: NDArray[np.bool_] | None = None,
+) -> Links:
+    """Some of the links of `combine_directions`, bit for bit, without the others.
+
+    Parameters
+    ----------
+    graph, likelihoods, combine, of
+        As for `combine_directions`; may be mapped.
+    offsets : int64 (N + 1,)
+        As from `link_offsets` for the same columns and `of`.
+    start, stop : int
+        Rows among all links, from `start` up to `stop`; a range may begin and
+        end between two links of one pivot.
+
+    Returns
+    -------
+    Links
+        Memory is that of the result and of at most two pivots' other links.
+
+    Raises
+    ------
+    InputError
+        As from `combine_directions`.
+    """
+    _check_combine(combine)
+    _check_fit(graph, likelihoods)
+    neighbors = graph.indices[:, : likelihoods.shape[1]]
+    first = int(np.searchsorted(offsets, start, "right")) - 1
+    last = max(first, int(np.searchsorted(offsets, stop, "left")))
+    places = offsets[first : last + 1] - offsets[first]
+    pairs = np.empty((places[-1], 2), dtype=np.int32)
+    combined = np.empty(places[-1], dtype=np.float32)
+    one_sided = np.empty(places[-1], dtype=np.bool_)
+    asked, choice = _asked(len(neighbors), of), get_args(CombineDirections).index(combine)
+    _fill_pairs(neighbors, asked, likelihoods, choice, first, places, pairs, combined, one_sided)
+    rows = slice(int(start - offsets[first]), int(stop - offsets[first]))
+    n_neighbors = max(1, likelihoods.shape[1])
+    return Links(pairs[rows], combined[rows], one_sided[rows], graph.n_instances, n_neighbors)
+
+
+def _asked(n_instances: int, of: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    return np.ones(n_instances, dtype=np.bool_) if of is None else of
+
+
+def _check_fit(graph: NeighborGraph, likelihoods: NDArray[np.float32]) -> None:
     if likelihoods.shape[0] != graph.n_instances or likelihoods.shape[1] > graph.n_neighbors:
         raise InputError(
             f"likelihoods of shape {likelihoods.shape} do not fit a graph of {graph.indices.shape}"
             "; judge all instances of this graph."
         )
-    neighbors = graph.indices[:, : likelihoods.shape[1]]
-    asked = np.ones(graph.n_instances, dtype=np.bool_) if of is None else of
-    offsets = np.concatenate(([0], np.cumsum(_count_pairs(neighbors, asked))))
-    pairs = np.empty((offsets[-1], 2), dtype=np.int32)
-    combined = np.empty(offsets[-1], dtype=np.float32)
-    one_sided = np.empty(offsets[-1], dtype=np.bool_)
-    choice = get_args(CombineDirections).index(combine)
-    _fill_pairs(neighbors, asked, likelihoods, choice, offsets, pairs, combined, one_sided)
-    n_neighbors = max(1, likelihoods.shape[1])
-    return Links(pairs, combined, one_sided, graph.n_instances, n_neighbors)
 
 
 def _check_combine(combine: str) -> None:
@@ -280,13 +351,15 @@ def _fill_pairs(
     asked: NDArray[np.bool_],
     likelihoods: NDArray[np.float32],
     choice: int,
-    offsets: NDArray[np.int64],
+    first: int,
+    places: NDArray[np.int64],
     pairs: NDArray[np.int32],
     combined: NDArray[np.float32],
     one_sided: NDArray[np.bool_],
 ) -> None:
-    for row in prange(len(neighbors)):
-        place = offsets[row]
+    """Links of consecutive rows from `first` on; the first of each has its place in the arrays."""
+    for row in prange(first, first + len(places) - 1):
+        place = places[row - first]
         for rank in range(neighbors.shape[1]):
             neighbor = neighbors[row, rank]
             if neighbor == MISSING or not (asked[row] or asked[neighbor]):

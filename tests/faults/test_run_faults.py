@@ -5,15 +5,18 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facelink.errors import InputError, OutputError
+from facelink.link_prediction import link_offsets
 from facelink.stages.engine import LocalEngine
 from facelink.stages.folder import work_folder
 from facelink.stages.run import run
@@ -31,6 +34,8 @@ ARRAYS = (
     "likelihoods/likelihoods.npy",
     "links/pairs.npy",
     "links/likelihoods.npy",
+    "links/one_sided.npy",
+    "links/offsets.npy",
     "labels/labels.npy",
     "labels/confidence.npy",
 )
@@ -87,6 +92,13 @@ def whole(worker, features, tmp_path_factory):
     return work, n_steps
 
 
+@pytest.fixture
+def work(tmp_path, whole):
+    """A copy of the whole run, whose files can be damaged."""
+    shutil.copytree(whole[0], tmp_path / "work")
+    return tmp_path / "work"
+
+
 def assert_same(work, other):
     for name in ARRAYS:
         assert (work / name).read_bytes() == (other / name).read_bytes(), name
@@ -119,6 +131,18 @@ class TestKilled:
         after = json.loads((tmp_path / "work/neighbors/manifest.json").read_text())
         assert after["blocks"][: len(manifest["blocks"])] == manifest["blocks"]
 
+    @pytest.mark.parametrize("point", [25, 31, 40])
+    def test_links_go_on_from_the_last_finished_block(self, worker, features, whole, work, point):
+        shutil.rmtree(work / "links")
+        was_killed, finished = True, []
+        while was_killed:
+            was_killed = child(worker, features, work, point=point)[0] == signal.SIGKILL
+            finished.append(json.loads((work / "links/manifest.json").read_text())["blocks"])
+        for before, after in pairwise(finished):
+            assert after[: len(before)] == before
+        assert any(0 < len(blocks) < len(finished[-1]) for blocks in finished)
+        assert_same(work, whole[0])
+
 
 class Notes:
     """A listener that remembers."""
@@ -133,13 +157,6 @@ class Notes:
     def working(self, stage, n_rows):
         self.worked_on[stage] = n_rows
         yield lambda n_done: None
-
-
-@pytest.fixture
-def work(tmp_path, whole):
-    """A copy of the whole run, whose files can be damaged."""
-    shutil.copytree(whole[0], tmp_path / "work")
-    return tmp_path / "work"
 
 
 def flip(path, place):
@@ -159,7 +176,7 @@ class TestDamagedFiles:
             ("neighbors/indices.npy", 250, BLOCK),
             ("neighbors/similarities.npy", -1, BLOCK),
             ("likelihoods/likelihoods.npy", 599, 191),
-            ("links/pairs.npy", 0, 0),
+            ("links/pairs.npy", 0, BLOCK * 80),
             ("labels/labels.npy", 300, 0),
         ],
     )
@@ -190,6 +207,24 @@ class TestDamagedFiles:
         heard = Notes()
         run(settings, work, listener=heard)
         assert heard.worked_on == {"labels": 0}
+        assert_same(work, whole[0])
+
+    @pytest.mark.parametrize("are_damaged", [False, True])
+    def test_links_are_counted_again_only_if_their_offsets_are_damaged(
+        self, monkeypatch, settings, whole, work, are_damaged
+    ):
+        counted = []
+
+        def counting(neighbors):
+            counted.append(neighbors)
+            return link_offsets(neighbors)
+
+        monkeypatch.setattr("facelink.stages.run.link_offsets", counting)
+        flip(work / "links" / "pairs.npy", 130)
+        if are_damaged:
+            flip(work / "links" / "offsets.npy", 2_000)
+        run(settings, work)
+        assert len(counted) == are_damaged
         assert_same(work, whole[0])
 
     def test_a_damaged_search_is_prepared_again(self, settings, whole, work):
@@ -224,7 +259,7 @@ class TestFeatures:
         shutil.copy(settings.features, copied)
 
         class Touching(LocalEngine):
-            def map(self, work, blocks):
+            def map(self, work, blocks, memory_bytes=0):
                 os.utime(copied, ns=(0, 0))
                 return super().map(work, blocks)
 
@@ -294,7 +329,7 @@ class TestFullDisk:
 
 def test_interrupted_by_hand_it_goes_on(settings, whole, tmp_path):
     class Interrupted(LocalEngine):
-        def map(self, work, blocks):
+        def map(self, work, blocks, memory_bytes=0):
             for number, finished in enumerate(super().map(work, blocks)):
                 if number == 2:
                     raise KeyboardInterrupt
@@ -308,5 +343,5 @@ def test_interrupted_by_hand_it_goes_on(settings, whole, tmp_path):
             n_stopped += 1
             continue
         break
-    assert n_stopped == 4  # two blocks a time, of six of features and six of neighbours
+    assert n_stopped == 5  # two blocks a time: six of features, six of neighbours, four of links
     assert_same(tmp_path / "work", whole[0])

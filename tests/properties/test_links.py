@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facelink.link_prediction import combine_directions
+from facelink.link_prediction import combine_directions, combine_rows, link_offsets
 from facelink.links import Links
 from facelink.neighbors.graph import MISSING, NeighborGraph
 from tests.helpers import random_graph
@@ -88,6 +90,24 @@ def test_the_mean_lies_between_the_least_and_the_greatest(judged):
     )
     assert (least <= mean).all()
     assert (mean <= greatest).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(judged_graphs(), st.sampled_from(sorted(COMBINATIONS)), st.data())
+def test_any_rows_of_the_links_are_those_of_the_whole(judged, combine, data):
+    graph, likelihoods = judged
+    n = graph.n_instances
+    of = data.draw(st.none() | st.lists(st.booleans(), min_size=n, max_size=n).map(np.array))
+    whole = combine_directions(graph, likelihoods, combine, of=of)
+    offsets = link_offsets(graph.indices[:, : likelihoods.shape[1]], of=of)
+    assert offsets[-1] == len(whole)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=5)))
+    for start, stop in pairwise([0, *cuts, len(whole)]):
+        rows = combine_rows(graph, likelihoods, offsets, start, stop, combine, of=of)
+        for name in ("pairs", "likelihoods", "one_sided"):
+            expected = getattr(whole, name)[start:stop]
+            np.testing.assert_array_equal(getattr(rows, name), expected, strict=True)
+        assert (rows.n_instances, rows.n_neighbors) == (n, whole.n_neighbors)
 
 
 @settings(deadline=None, max_examples=20)

@@ -7,6 +7,8 @@ from facelink import judging
 from facelink.errors import InputError
 from facelink.link_prediction import (
     combine_directions,
+    combine_rows,
+    link_offsets,
     predict_likelihoods,
     predict_links,
     similarity_links,
@@ -145,6 +147,9 @@ class TestRefusal:
     def test_likelihoods_of_another_graph(self, shape):
         with pytest.raises(InputError, match=rf"shape \({shape[0]}, {shape[1]}\) do not fit"):
             combine_directions(GRAPH, np.zeros(shape, dtype=np.float32))
+        offsets = link_offsets(GRAPH.indices)
+        with pytest.raises(InputError, match=rf"shape \({shape[0]}, {shape[1]}\) do not fit"):
+            combine_rows(GRAPH, np.zeros(shape, dtype=np.float32), offsets, 0, 1)
 
 
 class TestCombination:
@@ -180,6 +185,29 @@ class TestCombination:
     def test_nobody_with_neighbours_has_no_links(self):
         graph = graph_from_lists([[], []], width=2)
         assert len(combine_directions(graph, np.full((2, 2), np.nan, dtype=np.float32))) == 0
+
+    def test_offsets_are_where_each_pivot_s_links_begin(self):
+        assert link_offsets(self.GRAPH.indices).tolist() == [0, 1, 1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("start", "stop", "pairs"),
+        [
+            (0, 1, [[0, 1]]),
+            (1, 3, [[0, 2], [0, 3]]),
+            (2, 4, [[0, 3], [1, 4]]),
+            (3, 5, [[1, 4], [3, 4]]),
+        ],
+    )
+    def test_rows_may_begin_and_end_within_a_pivot_s_links(self, start, stop, pairs):
+        """Pivot 0 has three links, 1 and 3 one each, and 2 none of its own."""
+        graph = graph_from_lists([[1, 2, 3], [0, 4], [0], [4, 0], [1, 3]])
+        judged = np.linspace(0, 1, 15, dtype=np.float32).reshape(5, 3)
+        offsets = link_offsets(graph.indices)
+        assert offsets.tolist() == [0, 3, 4, 4, 5, 5]
+        rows = combine_rows(graph, judged, offsets, start, stop)
+        assert rows.pairs.tolist() == pairs
+        whole = combine_directions(graph, judged)
+        np.testing.assert_array_equal(rows.likelihoods, whole.likelihoods[start:stop])
 
     def test_the_number_of_threads_does_not_matter(self, two_numba_threads):
         judged = np.random.default_rng(0).random((N, 8), dtype=np.float32)

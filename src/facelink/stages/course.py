@@ -62,7 +62,7 @@ class Course:
     work : Path
         Folder that has a folder of each stage.
     block_rows : int
-        Rows of a block, before rounding up.
+        Faces of a block, before rounding up.
     engine : Engine
         Works on blocks.
     listener : Listener
@@ -84,10 +84,11 @@ class Course:
         self,
         origin: Origin,
         specs: Mapping[str, ArraySpec],
-        n_rows: int,
+        n_rows: Callable[[], int],
         work: Callable[[BlockStore], BlockWork],
         facts: Callable[[BlockStore], Mapping[str, Any]],
         *,
+        rows_per_face: int = 1,
         in_wholes_of: int = 1,
     ) -> BlockStore:
         """Run a stage whose rows come block by block.
@@ -96,32 +97,33 @@ class Course:
         ----------
         origin
             What decides its result.
-        specs, n_rows
-            Its arrays, and their number of rows.
+        specs
+            Its arrays.
+        n_rows
+            Gives their number of rows; called if the stage begins anew.
         work
             Prepares, in the stage's folder, what is done once, and returns
             what is done with a block.
         facts
             What is to be known of the finished stage.
+        rows_per_face
+            Rows that a block has for each of its faces.
         in_wholes_of
             Rows of a block are a multiple of it.
         """
-        block_rows = in_wholes_of * -(-self.block_rows // in_wholes_of)
-        store = self._existing(origin, specs) or BlockStore.begin(
-            self.work / origin.stage, origin, specs, n_rows
-        )
-        if store.manifest.is_complete:
+        block_rows = in_wholes_of * -(-rows_per_face * self.block_rows // in_wholes_of)
+        store = self._existing(origin, specs)
+        if store is not None and store.manifest.is_complete:
             return self._kept(store)
-        n_kept, missing = store.manifest.n_done, store.missing(block_rows)
-        seconds_before = store.manifest.seconds_in_all
-        with (
-            measuring() as measured,
-            self.listener.working(origin.stage, sum(map(len, missing))) as advance,
-        ):
-            for block, arrays, seconds in self._worked_on(store, work, missing):
-                store.write(block, arrays, seconds)
-                advance(len(block))
-            found = facts(store)
+        with measuring() as measured:
+            store = store or BlockStore.begin(self.work / origin.stage, origin, specs, n_rows())
+            n_kept, missing = store.manifest.n_done, store.missing(block_rows)
+            seconds_before = store.manifest.seconds_in_all
+            with self.listener.working(origin.stage, sum(map(len, missing))) as advance:
+                for block, arrays, seconds in self._worked_on(store, work, missing):
+                    store.write(block, arrays, seconds)
+                    advance(len(block))
+                found = facts(store)
         of_blocks = store.manifest.seconds_in_all - seconds_before
         return self._completed(store, found, measured, measured.seconds - of_blocks, n_kept)
 

@@ -79,7 +79,7 @@ def needs(task: Task, block_rows: int, n_threads: int | None = None) -> list[Nee
         Needs("features", _features_memory(task, block_rows), copied),
         Needs("neighbors", _search_memory(task, block_rows, n_threads), found + shards),
         Needs("likelihoods", _judging_memory(task, block_rows, n_threads), 4 * n * k),
-        Needs("links", PROGRAM_BYTES + (_LINK_BYTES + 4) * n_links + 16 * n, _LINK_BYTES * n_links),
+        Needs("links", _combining_memory(task, block_rows), _LINK_BYTES * n_links + 8 * n),
         Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
     ]
 
@@ -191,6 +191,12 @@ def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
     projected = min(4 * n * _first_width(task.model), 6 << 30)
     judging = 200 * _MiB * n_threads + projected + edges + positions + rows
     return PROGRAM_BYTES + max(judging, 2 * edges + 32 * n)
+
+
+def _combining_memory(task: Task, block_rows: int) -> int:
+    """Counts and offsets of all faces; links of two blocks, one of which is being written."""
+    n, k = task.n_faces, task.subgraphs.k_at_hop[0]
+    return PROGRAM_BYTES + 17 * n + 2 * _LINK_BYTES * k * block_rows
 
 
 def _first_width(model: LinkGCN) -> int:

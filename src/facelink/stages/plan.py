@@ -160,7 +160,9 @@ def _done(one: Needs, manifest: Manifest) -> StagePlan:
 
 def _to_do(one: Needs, task: Task, manifest: Manifest | None, rates: Rates) -> StagePlan:
     """A stage of which no row or some are finished."""
-    n_rows = 0 if one.stage in ("links", "labels") else task.n_faces
+    n_rows = {"links": 0 if manifest is None else manifest.n_rows, "labels": 0}.get(
+        one.stage, task.n_faces
+    )
     n_done = 0 if manifest is None else manifest.n_done
     seconds = rates.seconds(one.stage, task)
     if manifest is not None and n_done and n_rows:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.files import written_beside
 from facelink.grouping import cluster_confidence, merge_judged
 from facelink.labels import save_labels
-from facelink.link_prediction import combine_directions
+from facelink.link_prediction import link_offsets
 from facelink.links import Links
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
@@ -25,11 +27,12 @@ from facelink.stages.settings import RunSettings
 from facelink.stages.sharded import AskShards, BeginQueries
 from facelink.stages.task import Task
 from facelink.stages.work import (
+    OFFSETS_NAME,
     SEARCH_NAME,
+    CombineLinks,
     FindNeighbors,
     JudgePivots,
     NormalizeRows,
-    open_graph,
 )
 
 _LINK_SPECS = {
@@ -119,7 +122,7 @@ def _features(course: Course, task: Task) -> None:
     course.by_blocks(
         task.features_origin,
         specs,
-        task.n_faces if specs else 0,
+        lambda: task.n_faces if specs else 0,
         lambda store: NormalizeRows(task.source),
         lambda store: task.facts,
     )
@@ -154,7 +157,7 @@ def _neighbors(course: Course, task: Task) -> None:
     course.by_blocks(
         task.neighbors_origin,
         {"indices": ArraySpec("<i4", (k,)), "similarities": ArraySpec("<f4", (k,))},
-        task.n_faces,
+        lambda: task.n_faces,
         work,
         facts,
     )
@@ -187,7 +190,7 @@ def _likelihoods(course: Course, task: Task) -> None:
     course.by_blocks(
         task.likelihoods_origin,
         {"likelihoods": ArraySpec("<f4", task.subgraphs.k_at_hop[:1])},
-        task.n_faces,
+        lambda: task.n_faces,
         lambda store: judge,
         lambda store: {},
         in_wholes_of=judge.pivots_per_batch(task.model),
@@ -195,16 +198,29 @@ def _likelihoods(course: Course, task: Task) -> None:
 
 
 def _links(course: Course, task: Task) -> None:
-    """Both directions of every link combined."""
+    """Both directions of every link combined; counted first, so that every block has its place."""
+    neighbors, k = course.work / "neighbors", task.subgraphs.k_at_hop[0]
 
-    def combine() -> tuple[Arrays, Mapping[str, Any]]:
-        likelihoods = mapped(course.work / "likelihoods" / "likelihoods.npy")
-        graph = open_graph(course.work / "neighbors")
-        links = combine_directions(graph, likelihoods, task.settings.combine)
-        arrays = {name: getattr(links, name) for name in _LINK_SPECS}
-        return arrays, {"n_one_sided": int(links.one_sided.sum())}
+    @cache
+    def offsets() -> NDArray[np.int64]:
+        return link_offsets(mapped(neighbors / "indices.npy")[:, :k])
 
-    course.at_once(task.links_origin, _LINK_SPECS, combine)
+    def work(store: BlockStore) -> BlockWork:
+        path = store.file(OFFSETS_NAME)
+        if not store.has_file(OFFSETS_NAME):
+            with written_beside(path) as temporary:
+                np.save(temporary, offsets(), allow_pickle=False)
+            store.enter_file(OFFSETS_NAME)
+        return CombineLinks(neighbors, course.work / "likelihoods", path, task.settings.combine)
+
+    course.by_blocks(
+        task.links_origin,
+        _LINK_SPECS,
+        lambda: int(offsets()[-1]),
+        work,
+        lambda store: {"n_one_sided": int(np.count_nonzero(store.arrays()["one_sided"]))},
+        rows_per_face=k,
+    )
 
 
 def _labels(course: Course, task: Task) -> None:

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from facelink import context_prediction, judging
 from facelink.context_prediction import ContextJudge
 from facelink.features import normalize_rows, open_features
-from facelink.link_prediction import LinkJudge, similarity_likelihoods
+from facelink.link_prediction import (
+    CombineDirections,
+    LinkJudge,
+    combine_rows,
+    similarity_likelihoods,
+)
 from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import Precision, choose_device
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
@@ -22,6 +27,7 @@ from facelink.stages.engine import Arrays, Block
 from facelink.subgraphs import SubgraphSettings
 
 SEARCH_NAME = "search.safetensors"
+OFFSETS_NAME = "offsets.npy"
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,50 @@ class JudgePivots:
         else:
             judge = LinkJudge(model, features, graph, self.subgraphs, precision=self.precision)
         return lambda block: {"likelihoods": judge.likelihoods(np.arange(block.start, block.stop))}
+
+
+@dataclass(frozen=True)
+class CombineLinks:
+    """Neighbours and likelihoods → rows of the arrays of `Links`: ``pairs`` and the others.
+
+    Parameters
+    ----------
+    neighbors, likelihoods : Path
+        Folders of these stages' arrays.
+    offsets : Path
+        File of `link_offsets`: a block of links is found by it among the pivots.
+    combine : str
+        As for `combine_directions`.
+    """
+
+    neighbors: Path
+    likelihoods: Path
+    offsets: Path
+    combine: CombineDirections
+
+    def moved(self, where: Callable[[Path], Path]) -> "CombineLinks":
+        """The same work on files elsewhere."""
+        return replace(
+            self,
+            neighbors=where(self.neighbors),
+            likelihoods=where(self.likelihoods),
+            offsets=where(self.offsets),
+        )
+
+    def open(self) -> Callable[[Block], Arrays]:
+        """Map the files."""
+        graph, offsets = open_graph(self.neighbors), mapped(self.offsets)
+        likelihoods = mapped(self.likelihoods / "likelihoods.npy")
+
+        def combined(block: Block) -> Arrays:
+            links = combine_rows(graph, likelihoods, offsets, block.start, block.stop, self.combine)
+            return {
+                "pairs": links.pairs,
+                "likelihoods": links.likelihoods,
+                "one_sided": links.one_sided,
+            }
+
+        return combined
 
 
 def open_graph(folder: Path, **facts: Any) -> NeighborGraph:

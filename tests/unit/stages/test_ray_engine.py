@@ -123,7 +123,7 @@ def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, share
     marks = tmp_path / "marks"
     marks.mkdir()
     together = run(settings, tmp_path / "together", engine=DyingEngine(engine, marks))
-    assert len(list(marks.iterdir())) == 3
+    assert len(list(marks.iterdir())) == 4
     np.testing.assert_array_equal(together.labels, alone.labels)
     np.testing.assert_array_equal(together.confidence, alone.confidence)
     fetched = Path(tempfile.gettempdir(), f"facelink-{shared.token}")

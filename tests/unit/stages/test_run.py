@@ -9,12 +9,13 @@ from facelink.clustering import LinkageClustering
 from facelink.errors import InputError, OutputError
 from facelink.features import load_features, save_features
 from facelink.labels import load_labels
+from facelink.link_prediction import combine_directions
 from facelink.stages import needs
 from facelink.stages.engine import LocalEngine
 from facelink.stages.manifest import Manifest
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
-from facelink.stages.work import FindNeighbors
+from facelink.stages.work import FindNeighbors, open_graph
 from tests.helpers import clustered_features
 
 FEATURES, LABELS = clustered_features(50, 8, 32, spread=0.9)
@@ -25,6 +26,9 @@ def settings(tmp_path_factory):
     path = tmp_path_factory.mktemp("faces") / "features.npy"
     np.save(path, FEATURES)
     return RunSettings(path, block_rows=150)
+
+
+LINKS = [f"links/{name}" for name in ("pairs", "likelihoods", "one_sided", "offsets")]
 
 
 class Heard:
@@ -96,14 +100,14 @@ class TestLabels:
         labels = run(changed, tmp_path / "work").labels
         assert labels[0] == labels[200] != labels[1]
 
-    @pytest.mark.parametrize("block_rows", [37, 399, 10_000])
+    @pytest.mark.parametrize("block_rows", [1, 37, 399, 10_000])
     @pytest.mark.parametrize("method", ["exact", "ivf"])
     def test_blocks_do_not_matter(self, settings, tmp_path, block_rows, method):
         few = replace(settings, neighbor_method=method, k_at_hop=(20,))
         one, other = tmp_path / "one", tmp_path / "other"
         run(replace(few, block_rows=block_rows), one)
         run(few, other)
-        for name in ("neighbors/indices", "likelihoods/likelihoods", "labels/labels"):
+        for name in ("neighbors/indices", "likelihoods/likelihoods", *LINKS, "labels/labels"):
             assert (one / f"{name}.npy").read_bytes() == (other / f"{name}.npy").read_bytes()
 
     def test_shards_of_the_index_do_not_matter(self, settings, tmp_path):
@@ -114,6 +118,20 @@ class TestLabels:
             found = [tmp_path / work / "neighbors" / f"{name}.npy" for work in ("one", "three")]
             assert found[0].read_bytes() == found[1].read_bytes()
         assert not list((tmp_path / "three").rglob("shard-*"))
+
+    @pytest.mark.parametrize("combine", ["mean", "max", "min"])
+    def test_links_are_those_of_combine_directions(self, settings, tmp_path, combine):
+        changed = replace(settings, combine=combine, k_at_hop=(15,), block_rows=30)
+        report = run(changed, tmp_path).report
+        judged = np.load(tmp_path / "likelihoods/likelihoods.npy")
+        expected = combine_directions(open_graph(tmp_path / "neighbors"), judged, combine)
+        for name in LINKS[:3]:
+            array = getattr(expected, name.removeprefix("links/"))
+            np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), array, strict=True)
+        stage = report["stages"][3]
+        assert (stage["rows"], stage["n_one_sided"]) == (len(expected), expected.one_sided.sum())
+        manifest = Manifest.read(tmp_path / "links")
+        assert {block.stop - block.start for block in manifest.blocks[:-1]} == {30 * 15}
 
     @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bin"])
     def test_features_of_any_kind(self, settings, tmp_path, suffix):
