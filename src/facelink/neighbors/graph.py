@@ -1,6 +1,6 @@
 """The k-nearest-neighbour graph that every later stage reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,6 +73,25 @@ class NeighborGraph:
             _check_no_self(indices[rows], start)
             _check_similarities(indices[rows], similarities[rows])
             _check_order(indices[rows], similarities[rows])
+
+    @classmethod
+    def of_checked(
+        cls,
+        indices: NDArray[np.int32],
+        similarities: NDArray[np.float32],
+        method: str = "precomputed",
+        recall: float | None = None,
+    ) -> "NeighborGraph":
+        """Make a graph of arrays that are known to keep the rules, without reading them.
+
+        For arrays whose checksums were compared: those of millions of faces
+        are mapped from files, and are to be read when they are used.
+        """
+        graph = object.__new__(cls)
+        values = (indices, similarities, method, recall)
+        for one, value in zip(fields(cls), values, strict=True):
+            object.__setattr__(graph, one.name, value)
+        return graph
 
     @property
     def n_instances(self) -> int:

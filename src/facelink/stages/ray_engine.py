@@ -10,7 +10,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +33,8 @@ _FORGETTING_SECONDS = 30.0
 class RayEngine:
     """Works on blocks as tasks of a Ray cluster; use it in a ``with`` statement.
 
+    It connects when it is first given work, which raises `OutputError` if there is no cluster.
+
     Parameters
     ----------
     address : str, optional
@@ -50,8 +52,6 @@ class RayEngine:
     ------
     InputError
         If ray is not installed or `n_workers` is below 1.
-    OutputError
-        If there is no cluster at the address.
     """
 
     def __init__(
@@ -64,27 +64,40 @@ class RayEngine:
     ) -> None:
         if n_workers is not None and n_workers < 1:
             raise InputError(f"n_workers={n_workers}; give at least 1, or nothing.")
-        self._ray = _imported()
+        self._module = _imported()
+        self._address, self._n_workers = address, n_workers
         self._shared = shared
         self._max_retries = max_retries
-        self._connect(address, n_workers)
 
-    def _connect(self, address: str | None, n_workers: int | None) -> None:
-        own = {"num_cpus": n_workers, "include_dashboard": False} if address is None else {}
+    @cached_property
+    def _ray(self) -> ModuleType:
+        """Ray, once it is connected: when there is work, so after all that was given was checked.
+
+        Raises
+        ------
+        OutputError
+            If there is no cluster at the address.
+        """
+        address, own = self._address, {}
+        if address is None:
+            own = {"num_cpus": self._n_workers, "include_dashboard": False}
         try:
             # "local": never a cluster that happens to run here and was not asked for
-            self._ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
+            self._module.init(address or "local", log_to_driver=False, logging_level="error", **own)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             where = "here" if address is None else f"at {address!r}"
             raise OutputError(
                 f"no Ray cluster {where}: {error}. Start one with ray start --head, or leave "
                 "--address out for one on this machine."
             ) from error
+        return self._module
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if "_ray" not in vars(self):
+            return
         try:
             if self._shared is not None:
                 self._forget_files(self._shared)

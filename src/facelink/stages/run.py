@@ -130,27 +130,16 @@ def _features(course: Course, task: Task) -> None:
 
 def _neighbors(course: Course, task: Task) -> None:
     """The k nearest neighbours of every face, by a search that is prepared once."""
-    settings, k = task.settings, task.subgraphs.n_neighbors
+    k = task.subgraphs.n_neighbors
 
     def work(store: BlockStore) -> BlockWork:
-        path = store.file(SEARCH_NAME)
-        if not store.has_file(SEARCH_NAME):
-            search = PreparedSearch.prepare(
-                task.features.open(),
-                k,
-                settings.neighbor_method,
-                recall_target=settings.recall,
-                seed=settings.seed,
-            )
-            search.save(path)
-            store.enter_file(SEARCH_NAME)
-        if settings.index_shards == 1:
+        path = _prepared_search(store, task)
+        if task.settings.index_shards == 1:
             return FindNeighbors(task.features, path)
-        begin = BeginQueries(task.features, path)
-        return AskShards(begin, _shards(store, task), k)
+        return AskShards(BeginQueries(task.features, path), _shards(store, task), k)
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
-        search = PreparedSearch.load(store.file(SEARCH_NAME), task.features.open())
+        search = PreparedSearch.load(_prepared_search(store, task), task.features.open())
         store.remove_files(_SHARDS)
         return {"method": search.method, "recall": search.recall}
 
@@ -161,6 +150,22 @@ def _neighbors(course: Course, task: Task) -> None:
         work,
         facts,
     )
+
+
+def _prepared_search(store: BlockStore, task: Task) -> Path:
+    """File of the search, made unless it is there."""
+    path = store.file(SEARCH_NAME)
+    if not store.has_file(SEARCH_NAME):
+        search = PreparedSearch.prepare(
+            task.features.open(),
+            task.subgraphs.n_neighbors,
+            task.settings.neighbor_method,
+            recall_target=task.settings.recall,
+            seed=task.settings.seed,
+        )
+        search.save(path)
+        store.enter_file(SEARCH_NAME)
+    return path
 
 
 def _shards(store: BlockStore, task: Task) -> tuple[Path, ...]:

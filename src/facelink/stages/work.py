@@ -211,6 +211,9 @@ class CombineLinks:
 
 
 def open_graph(folder: Path, **facts: Any) -> NeighborGraph:
-    """Map the arrays of finished neighbours; facts are the graph's method and recall."""
+    """Map the arrays of finished neighbours; facts are the graph's method and recall.
+
+    Their checksums were compared when the run began, or when they were fetched.
+    """
     indices, similarities = mapped(folder / "indices.npy"), mapped(folder / "similarities.npy")
-    return NeighborGraph(indices, similarities, **facts)
+    return NeighborGraph.of_checked(indices, similarities, **facts)

@@ -25,6 +25,12 @@ class TestRules:
         assert (graph.n_instances, graph.n_neighbors) == (3, 2)
         assert (graph.method, graph.recall) == ("precomputed", None)
 
+    def test_what_is_known_to_keep_them_is_not_read(self):
+        unread = np.full((2, 1), 7, np.int32), np.full((2, 1), 7, np.float32)
+        graph = NeighborGraph.of_checked(*unread, "ivf", 0.98)
+        assert graph.indices is unread[0]
+        assert (graph.n_instances, graph.method, graph.recall) == (2, "ivf", 0.98)
+
     def test_an_empty_graph_is_accepted(self):
         assert (
             NeighborGraph(np.empty((0, 3), np.int32), np.empty((0, 3), np.float32)).n_neighbors == 3

@@ -335,6 +335,18 @@ def test_workers_that_are_lost_again_and_again(engine, tmp_path):
         list(engine.map(Work(Squares(), marks), [Block(0, 10)]))
 
 
+def test_it_connects_only_when_there_is_work():
+    def refuse(address, **options):
+        raise ConnectionError(f"nobody answers at {address}")
+
+    engine = RayEngine("ray://nowhere:1")
+    engine._module = SimpleNamespace(init=refuse)
+    with engine:
+        pass
+    with pytest.raises(OutputError, match=r"no Ray cluster at 'ray://nowhere:1': nobody"), engine:
+        list(engine.map(Squares(), [Block(0, 1)]))
+
+
 def test_at_least_one_worker():
     with pytest.raises(InputError, match="n_workers=0"):
         RayEngine(n_workers=0)

@@ -212,6 +212,19 @@ class TestEngines:
             run(sharded, tmp_path / "work", engine=Ending())
         assert [path.stat().st_mtime_ns for path in shards] == again
 
+    def test_a_search_that_was_lost_after_the_last_block_is_prepared_again(
+        self, settings, tmp_path
+    ):
+        class Losing(LocalEngine):
+            def map(self, work, blocks, memory_bytes=0):
+                yield from super().map(work, blocks, memory_bytes)
+                if isinstance(work, FindNeighbors):
+                    work.search.unlink()
+
+        lost = replace(settings, neighbor_method="ivf")
+        report = run(lost, tmp_path / "work", engine=Losing()).report
+        assert report["neighbor_recall"] == run(lost, tmp_path / "whole").report["neighbor_recall"]
+
     def test_the_time_of_a_run_that_ended_early_counts(self, settings, tmp_path):
         class Ending(LocalEngine):
             def map(self, work, blocks, memory_bytes=0):
