@@ -1,10 +1,12 @@
 """`facelink run` on ever more made-up faces: seconds, memory and scores by stage, and their growth.
 
-    python -m benchmarks.large [--faces 50000 150000 584000] --work DIR [--recall R] [--out RECORD]
+    python -m benchmarks.large [--faces 50000 150000 584000] --work DIR [--recall R]
+        [--model context|link-gcn] [--out RECORD]
 
 The faces have the sizes of MS1M's people: about 65 a person, few alone, at most 400. Each size
 is made up, and grouped, in a process of its own; a run that was cut goes on. Compiling is done on a
-small collection first. Prints Markdown tables.
+small collection first. A LinkGCN is trained on other made-up people; in a folder where the faces
+were grouped with the context model before, it finds their neighbours. Prints Markdown tables.
 """
 
 import argparse
@@ -24,7 +26,14 @@ from facelink.benchmark.machine import machine, versions
 from facelink.files import write_json
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
 
+LINK_GCN = "link-gcn"
+_TRAINING = ("--epochs", "1", "--k-at-hop", "80", "5", "--edge-neighbors", "5")
 _WARM_UP_FACES = 2_000
+_TRAINING_FACES = 6_000
+"""Faces that a LinkGCN is trained on, of the next seed."""
+
+_COMMAND = (sys.executable, "-c", "from facelink.cli import main; main()")
+
 _LEAST_SECONDS = 0.1
 """Shorter times say nothing of growth."""
 
@@ -62,12 +71,27 @@ def grouped(folder: Path, n_faces: int, options: argparse.Namespace) -> dict[str
     this = [sys.executable, "-m", "benchmarks.large", "--keep"]
     subprocess.run([*this, *values], check=True)
     settings = ["--method", "ivf", "--recall", str(options.recall)]
-    command = [sys.executable, "-c", "from facelink.cli import main; main()", "run"]
+    if options.model == LINK_GCN:
+        settings += ["--model", str(trained(options))]
     files = [str(folder / "features.npy"), "--labels-true", str(folder / "people.npy")]
     work = ["--work", str(folder / "run")]
-    subprocess.run([*command, *files, *work, *settings], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*_COMMAND, "run", *files, *work, *settings], check=True, stdout=subprocess.DEVNULL
+    )
     report: dict[str, Any] = json.loads((folder / "run" / "report.json").read_text())
     return report
+
+
+def trained(options: argparse.Namespace) -> Path:
+    """Train a LinkGCN on other people for a pass over its faces, unless it is there."""
+    folder: Path = options.work / LINK_GCN
+    model = folder / "model"
+    if not (model / "config.json").exists():
+        keep(folder, _TRAINING_FACES, options.features, options.seed + 1)
+        files = [str(folder / name) for name in ("features.npy", "people.npy")]
+        command = [*_COMMAND, "train", *files, "--out", str(model), *_TRAINING]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return model
 
 
 def tables(reports: Sequence[dict[str, Any]]) -> list[str]:
@@ -119,6 +143,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--faces", type=int, nargs="+", default=[50_000, 150_000, 584_000])
     parser.add_argument("--features", type=int, default=256)
+    parser.add_argument("--model", choices=("context", LINK_GCN), default="context")
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder for faces and runs; kept")
@@ -142,6 +167,7 @@ def main(args: Sequence[str] | None = None) -> None:
             "versions": versions(),
             "n_features": options.features,
             "recall_target": options.recall,
+            "model": options.model,
             "seed": options.seed,
             "runs": reports,
         }

@@ -13,6 +13,7 @@ from benchmarks import (
     photos,
     real_data,
     robustness,
+    shards,
     stages,
     training_step,
 )
@@ -27,6 +28,8 @@ from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
 from facelink.photos.finding import find_photos
 from facelink.photos.pipeline import FaceReader
+from facelink.stages.run import run
+from facelink.stages.settings import RunSettings
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
 from tests.unit.photos.fakes import MeanColour, OneFace
@@ -405,12 +408,53 @@ class TestLarge:
         assert "| faces | features | neighbors | likelihoods | links | labels | in all |" in printed
         assert "from 400 to 800: in all N^" in printed
 
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_link_gcn_is_trained_once_and_finds_the_neighbors(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(large, "_TRAINING_FACES", 300)
+        monkeypatch.setattr(large, "_TRAINING", (*large._TRAINING, "--width", "8", "8", "8", "8"))
+        out = tmp_path / "large.json"
+        arguments = [
+            "--faces",
+            "400",
+            "--features",
+            "32",
+            "--work",
+            str(tmp_path),
+            "--out",
+            str(out),
+        ]
+        large.main(arguments)
+        large.main([*arguments, "--model", "link-gcn"])
+        record = json.loads(out.read_text())
+        kept = [stage["rows_kept"] for stage in record["runs"][0]["stages"]]
+        assert (record["model"], kept) == ("link-gcn", [0, 400, 0, 0, 0])
+        made = (tmp_path / "link-gcn" / "model" / "config.json").stat().st_mtime_ns
+        large.main([*arguments, "--model", "link-gcn"])
+        assert (tmp_path / "link-gcn" / "model" / "config.json").stat().st_mtime_ns == made
+
     def test_growth_above_the_power_is_marked(self):
         before, after = (
             {"n_faces": n, "seconds": n, "stages": [{"stage": "labels", "seconds_in_all": n * n}]}
             for n in (10, 100)
         )
         assert large._growth(before, after) == ("from 10 to 100: in all N^1.00, labels N^2.00 (!)")
+
+
+class TestShards:
+    def test_every_step_is_counted(self, tmp_path, capsys):
+        faces = large.made_up(400, 32, 0)
+        np.save(tmp_path / "faces.npy", faces.features)
+        settings = RunSettings(tmp_path / "faces.npy", neighbor_method="ivf", k_at_hop=(20,))
+        run(settings, tmp_path / "run")
+        out = tmp_path / "record.json"
+        given = ["--run", str(tmp_path / "run"), "--out", str(out), "--shards", "3"]
+        shards.main([*given, "--block", "50", "--blocks", "2"])
+        record = json.loads(out.read_text())
+        assert [step["n_tasks"] for step in record["steps"]] == [2, 6, 2, 6, 2]
+        assert all(step["bytes_in"] > 0 and step["bytes_out"] > 0 for step in record["steps"])
+        assert record["steps"][0]["bytes_out"] > 100 * 32 * 4
+        assert "400 faces in 3 shards, recall" in capsys.readouterr().out
+        assert not list((tmp_path / "run").glob("shards-*"))
 
 
 class TestPhotographs:
