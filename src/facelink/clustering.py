@@ -329,7 +329,11 @@ class LinkageClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> NeighborGraph:
         if given is None:
             return find_neighbors(
-                features, settings.n_neighbors, self.neighbor_method, seed=self.random_state
+                features,
+                settings.n_neighbors,
+                self.neighbor_method,
+                seed=self.random_state,
+                device=choose_device(self.device),
             )
         if given.n_instances != len(features):
             raise InputError(

@@ -78,7 +78,8 @@ def cluster(
     Example: facelink cluster features.npy --out people.csv
     """
     _check_outputs(out, links_out)
-    loaded_model = load_link_model(model, choose_device(device))
+    chosen = choose_device(device)
+    loaded_model = load_link_model(model, chosen)
     X = load_features(features, dim=dim)
     clustering = LinkageClustering(
         COSINE if loaded_model is None else loaded_model,
@@ -175,7 +176,8 @@ def links(
     Example: facelink links features.npy --out links.safetensors
     """
     check_writable(out)
-    loaded_model = load_link_model(model, choose_device(device))
+    chosen = choose_device(device)
+    loaded_model = load_link_model(model, chosen)
     X = load_features(features, dim=dim)
     if isinstance(loaded_model, LinkGCN):
         loaded_model.check_features(X)
@@ -183,7 +185,7 @@ def links(
         loaded_model, len(X), None if k_at_hop is None else tuple(k_at_hop), edge_neighbors
     )
     if neighbors is None:
-        graph = find_neighbors(X, settings.n_neighbors, method, seed=seed)
+        graph = find_neighbors(X, settings.n_neighbors, method, seed=seed, device=chosen)
     else:
         graph = load_graph(neighbors, X)
     started = time.perf_counter()

@@ -55,15 +55,22 @@ class RecallSample:
 
 
 def search_exactly(
-    features: NDArray[np.float32], instances: NDArray[np.int64], n_neighbors: int
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    n_neighbors: int,
+    propose: Propose | None = None,
 ) -> Found:
-    """Find the true k nearest neighbours of some instances; the features are not copied."""
+    """Find the true k nearest neighbours of some instances; the features are not copied.
 
-    def propose(some: NDArray[np.int64], n_candidates: int) -> NDArray[Any]:
+    `propose` gives the most similar rows of all; by default the processor compares them.
+    """
+
+    def compare(some: NDArray[np.int64], n_candidates: int) -> NDArray[Any]:
         metric = faiss.METRIC_INNER_PRODUCT
         found: NDArray[Any] = faiss.knn(features[some], features, n_candidates, metric=metric)[1]
         return found
 
+    propose = propose or compare
     indices, similarities, is_cut_in_tie = search_candidates(
         propose, features, instances, n_neighbors
     )

@@ -1,6 +1,7 @@
 """Finding the k nearest neighbours of every instance, or of some."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from facelink.neighbors.exact import search_exactly
@@ -17,6 +18,7 @@ def find_neighbors(
     *,
     recall_target: float = 0.98,
     seed: int = 0,
+    device: torch.device | None = None,
 ) -> NeighborGraph:
     """Find the k nearest neighbours of every instance by cosine similarity.
 
@@ -34,7 +36,7 @@ def find_neighbors(
         ``"exact"`` compares all pairs; ``"ivf"`` looks into the nearest of
         about 4 √N cells, and then where a member may enter the list found so
         far; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up to
-        `AUTO_EXACT_LIMIT` instances and IVF above.
+        `AUTO_EXACT_LIMIT` instances, on a GPU to more, and IVF above.
     recall_target
         IVF looks into as many cells as this share of the sample's neighbours
         lies in; in (0, 1].
@@ -42,6 +44,9 @@ def find_neighbors(
         Seeds the sample that measures the recall of approximate methods, and
         the cells. A repeated call gives the same graph; ``"hnsw"`` only on one
         thread, as several link the navigable graph in the order they get to it.
+    device
+        Where ``"exact"`` compares; by default the processor. The graph is the
+        same.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def find_neighbors(
         (0, 1].
     """
     search = PreparedSearch.prepare(
-        features, n_neighbors, method, recall_target=recall_target, seed=seed
+        features, n_neighbors, method, recall_target=recall_target, seed=seed, device=device
     )
     indices, similarities = search.rows(np.arange(len(features)))
     return NeighborGraph(indices, similarities, method=search.method, recall=search.recall)

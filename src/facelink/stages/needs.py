@@ -17,6 +17,7 @@ from numba import get_num_threads
 
 from facelink.errors import InputError, OutputError
 from facelink.models.context_gcn import ContextGCN
+from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.prepared import chosen_method
@@ -149,7 +150,8 @@ def missing_disk_bytes(task: Task, work: Path) -> Iterator[int]:
 
 def search_method(task: Task) -> str:
     """How neighbours are searched, where it is left open too."""
-    return chosen_method(task.settings.neighbor_method, task.n_faces)
+    device = choose_device(task.settings.device)
+    return chosen_method(task.settings.neighbor_method, task.n_faces, device)
 
 
 def _features_memory(task: Task, block_rows: int) -> int:

@@ -14,6 +14,7 @@ from facelink.grouping import cluster_confidence, merge_judged
 from facelink.labels import save_labels
 from facelink.link_prediction import link_offsets
 from facelink.links import Links
+from facelink.models.device import choose_device
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
@@ -135,7 +136,7 @@ def _neighbors(course: Course, task: Task) -> None:
     def work(store: BlockStore) -> BlockWork:
         path = _prepared_search(store, task)
         if task.settings.index_shards == 1:
-            return FindNeighbors(task.features, path)
+            return FindNeighbors(task.features, path, task.settings.device)
         return AskShards(BeginQueries(task.features, path), _shards(store, task), k)
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
@@ -162,6 +163,7 @@ def _prepared_search(store: BlockStore, task: Task) -> Path:
             task.settings.neighbor_method,
             recall_target=task.settings.recall,
             seed=task.settings.seed,
+            device=choose_device(task.settings.device),
         )
         search.save(path)
         store.enter_file(SEARCH_NAME)

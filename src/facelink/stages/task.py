@@ -90,7 +90,7 @@ class Task:
         subgraphs = subgraph_settings(model, n, settings.k_at_hop, settings.n_edge_neighbors)
         check_request(n, subgraphs.n_neighbors, settings.neighbor_method)
         if settings.index_shards > 1:
-            method = chosen_method(settings.neighbor_method, n)
+            method = chosen_method(settings.neighbor_method, n, device)
             check_shards(n, method, settings.index_shards)
         must_link, cannot_link = _pairs(settings.must_link), _pairs(settings.cannot_link)
         settings.merging.check(model, n, must_link, cannot_link)

@@ -87,10 +87,13 @@ class FindNeighbors:
         Normalised ones.
     search : Path
         File of a `PreparedSearch`.
+    device : str
+        Where an exact one compares, as for `choose_device`.
     """
 
     features: FeaturesFile
     search: Path
+    device: str = "cpu"
 
     def moved(self, where: Callable[[Path], Path]) -> "FindNeighbors":
         """The same work on files elsewhere."""
@@ -98,7 +101,8 @@ class FindNeighbors:
 
     def open(self) -> Callable[[Block], Arrays]:
         """Read the prepared search."""
-        search = PreparedSearch.load(self.search, self.features.open())
+        device = choose_device(self.device)
+        search = PreparedSearch.load(self.search, self.features.open(), device=device)
 
         def find(block: Block) -> Arrays:
             indices, similarities = search.rows(np.arange(block.start, block.stop))
