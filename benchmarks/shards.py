@@ -1,6 +1,6 @@
 """What it costs to ask an index in shards: seconds and bytes of each step, for each face.
 
-    python -m benchmarks.shards --run DIR [--shards 4] [--block 8192] [--blocks 3] [--out RECORD]
+    python -m benchmarks.shards --run DIR [--shards 4] [--block 65536] [--blocks 1] [--out RECORD]
 
 DIR is the folder of a run of `facelink run` by ivf whose search is prepared. The shards are written
 to a temporary folder in it, which needs as much room as the features. Each step of a block is done
@@ -30,6 +30,8 @@ from facelink.neighbors.shards import write_shards
 from facelink.stages.engine import Block
 from facelink.stages.sharded import AskShards, BeginQueries
 from facelink.stages.work import SEARCH_NAME, FeaturesFile
+
+_TO_COMPILE = 100
 
 
 @dataclass
@@ -66,8 +68,9 @@ class Step:
 
 
 def measure(work: AskShards, blocks: Sequence[Block]) -> list[Step]:
-    """Take all steps of some blocks; those of the first one once more before, to compile."""
-    _take(work, blocks[:1])
+    """Take all steps of some blocks; those of a few faces before, to compile."""
+    first = blocks[0]
+    _take(work, [Block(first.start, min(first.stop, first.start + _TO_COMPILE))])
     return _take(work, blocks)
 
 
@@ -107,8 +110,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a run")
     parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--block", type=int, default=8_192, help="faces of a block")
-    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--block", type=int, default=65_536, help="faces of a block")
+    parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--out", type=Path, help="record to write, JSON")
     options = parser.parse_args(args)
     manifest = json.loads((options.run / "features" / "manifest.json").read_text())
