@@ -9,7 +9,6 @@ as they are pickled. Prints a Markdown table.
 """
 
 import argparse
-import json
 import pickle
 import tempfile
 import time
@@ -23,13 +22,12 @@ import numpy as np
 from numba import set_num_threads
 from threadpoolctl import threadpool_limits
 
+from benchmarks.run_folders import features_of, prepared_search, search_file
 from facelink.benchmark.machine import machine, versions
 from facelink.files import write_json
-from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
 from facelink.stages.engine import Block
 from facelink.stages.sharded import AskShards, BeginQueries
-from facelink.stages.work import SEARCH_NAME, FeaturesFile
 
 _TO_COMPILE = 100
 
@@ -114,26 +112,23 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--out", type=Path, help="record to write, JSON")
     options = parser.parse_args(args)
-    manifest = json.loads((options.run / "features" / "manifest.json").read_text())
-    facts = manifest["facts"]
-    given = Path(facts["content"]["path"])
-    stored = options.run / "features" / "features.npy"
-    features = FeaturesFile(given if facts["used_as_they_are"] else stored)
+    features = features_of(options.run)
     set_num_threads(1)
     with (
         threadpool_limits(1),
         tempfile.TemporaryDirectory(dir=options.run, prefix="shards-") as folder,
     ):
-        prepared = options.run / "neighbors" / SEARCH_NAME
-        search = PreparedSearch.load(prepared, features.open())
+        search = prepared_search(options.run, features)
         paths = tuple(Path(folder, f"{number}.safetensors") for number in range(options.shards))
         start = time.perf_counter()
         write_shards(search, paths)
         seconds_to_write = time.perf_counter() - start
-        n_faces = facts["n_faces"]
+        n_faces, dim = search.features.shape
         firsts = np.linspace(0, n_faces - options.block, options.blocks).astype(int)
         blocks = [Block(first, first + options.block) for first in firsts.tolist()]
-        work = AskShards(BeginQueries(features, prepared), paths, search.n_neighbors)
+        work = AskShards(
+            BeginQueries(features, search_file(options.run)), paths, search.n_neighbors
+        )
         steps = measure(work, blocks)
     n_measured = options.blocks * options.block
     print(f"{n_faces:,} faces in {options.shards} shards, recall {search.recall:.4f}")
@@ -146,7 +141,7 @@ def main(args: Sequence[str] | None = None) -> None:
             "machine": machine(),
             "versions": versions(),
             "n_faces": n_faces,
-            "n_dimensions": facts["n_dimensions"],
+            "n_dimensions": dim,
             "n_neighbors": search.n_neighbors,
             "recall": search.recall,
             "n_shards": options.shards,

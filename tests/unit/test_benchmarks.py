@@ -12,6 +12,7 @@ from benchmarks import (
     links,
     photos,
     real_data,
+    recall,
     robustness,
     shards,
     stages,
@@ -440,21 +441,36 @@ class TestLarge:
         assert large._growth(before, after) == ("from 10 to 100: in all N^1.00, labels N^2.00 (!)")
 
 
-class TestShards:
-    def test_every_step_is_counted(self, tmp_path, capsys):
-        faces = large.made_up(400, 32, 0)
-        np.save(tmp_path / "faces.npy", faces.features)
-        settings = RunSettings(tmp_path / "faces.npy", neighbor_method="ivf", k_at_hop=(20,))
-        run(settings, tmp_path / "run")
-        out = tmp_path / "record.json"
-        given = ["--run", str(tmp_path / "run"), "--out", str(out), "--shards", "3"]
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    np.save(folder / "faces.npy", 2 * large.made_up(400, 32, 0).features)
+    settings = RunSettings(folder / "faces.npy", neighbor_method="ivf", k_at_hop=(20,))
+    run(settings, folder / "run")
+    return folder / "run"
+
+
+class TestRunFolders:
+    def test_every_step_of_asking_shards_is_counted(self, run_folder, tmp_path, capsys):
+        given = ["--run", str(run_folder), "--out", str(tmp_path / "record.json"), "--shards", "3"]
         shards.main([*given, "--block", "50", "--blocks", "2"])
-        record = json.loads(out.read_text())
+        record = json.loads((tmp_path / "record.json").read_text())
         assert [step["n_tasks"] for step in record["steps"]] == [2, 6, 2, 6, 2]
         assert all(step["bytes_in"] > 0 and step["bytes_out"] > 0 for step in record["steps"])
         assert record["steps"][0]["bytes_out"] > 100 * 32 * 4
         assert "400 faces in 3 shards, recall" in capsys.readouterr().out
-        assert not list((tmp_path / "run").glob("shards-*"))
+        assert not list(run_folder.glob("shards-*"))
+
+    def test_more_recall_takes_more_comparisons(self, run_folder, tmp_path, capsys):
+        out = tmp_path / "record.json"
+        recall.main(["--run", str(run_folder), "--recall", "0.6", "0.999", "--out", str(out)])
+        few, many = (one["compared"] for one in json.loads(out.read_text())["costs"])
+        assert 20 < few < many <= 400
+        assert "400 faces, 32-d, k = 20" in capsys.readouterr().out
+
+    def test_another_folder_is_no_run(self, tmp_path):
+        with pytest.raises(SystemExit, match="is not the folder of a run"):
+            recall.main(["--run", str(tmp_path)])
 
 
 class TestPhotographs:

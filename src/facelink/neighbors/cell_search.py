@@ -116,6 +116,33 @@ class CellSearch:
         run_in_blocks(fill, len(instances), _QUERY_BLOCK)
         return candidates
 
+    def n_compared(
+        self, features: NDArray[np.float32], instances: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Count the members that each instance is compared with when its neighbours are sought.
+
+        Parameters
+        ----------
+        features, instances
+            As for `search`.
+
+        Returns
+        -------
+        int64 (S,)
+        """
+        sizes = np.diff(self.index.starts)
+        with threadpool_limits(1, "blas"):
+            best, nearest = self._look_nearby(features, instances, self._room(features, instances))
+            counts = sizes[nearest].sum(axis=1)
+            if self.reach > -np.inf:
+                least = best.least_similarity(self.n_neighbors)
+                rows, cells = promising_cells(
+                    self.index, features, instances, nearest, least, self.reach
+                )
+                counts += np.bincount(rows, sizes[cells], len(counts)).astype(np.int64)
+        compared: NDArray[np.int64] = counts
+        return compared
+
     def _fill(
         self,
         features: NDArray[np.float32],
@@ -149,11 +176,16 @@ class CellSearch:
         self, features: NDArray[np.float32], instances: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Cosine of each instance's k-th nearest of those in its nearest cells, (S,)."""
-        n_candidates = min(len(features), self.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        candidates = np.full((len(instances), n_candidates), -1, dtype=np.int32)
         with threadpool_limits(1, "blas"):
-            best, _ = self._look_nearby(features, instances, candidates)
+            best, _ = self._look_nearby(features, instances, self._room(features, instances))
         return best.least_similarity(self.n_neighbors)
+
+    def _room(
+        self, features: NDArray[np.float32], instances: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Room for the candidates of some instances."""
+        n_candidates = min(len(features), self.n_neighbors + 1 + N_SPARE_CANDIDATES)
+        return np.full((len(instances), n_candidates), -1, dtype=np.int32)
 
 
 def _places(nearness: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.int64]:

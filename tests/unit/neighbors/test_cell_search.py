@@ -50,6 +50,13 @@ class TestSearch:
             assert len(set(found[found >= 0])) == len(expected)
             assert instance in found
 
+    @pytest.mark.parametrize(("n_first", "reach"), [(1, -np.inf), (2, 0.05), (4, 0.3)])
+    def test_what_is_compared_is_what_is_in_these_cells(self, index, n_first, reach):
+        search = CellSearch(index, K, n_first, reach)
+        sizes = np.diff(index.starts)
+        expected = [sizes[list(cells_looked_into(search, one))].sum() for one in EVERYONE[::90]]
+        assert search.n_compared(FEATURES, EVERYONE[::90]).tolist() == expected
+
     def test_places_that_the_cells_cannot_fill_hold_minus_one(self, index):
         candidates = CellSearch(index, K, 1, -np.inf).search(FEATURES, EVERYONE, 200)
         sizes = np.diff(index.starts)[index.cell_of()]

@@ -1,0 +1,81 @@
+"""What recall costs: with how many faces each face is compared, by the recall that is asked for.
+
+    python -m benchmarks.recall --run DIR [--recall 0.8 0.9 0.95 0.98 0.99] [--out RECORD]
+
+DIR is the folder of a run of `facelink run` by ivf whose search is prepared: its cells are kept,
+and how far to look is chosen anew for each recall, on the same 1,000 faces whose true neighbours
+are searched. Prints a Markdown table.
+"""
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.run_folders import features_of, prepared_search
+from facelink.benchmark.machine import machine, versions
+from facelink.files import write_json
+from facelink.neighbors.cell_search import CellSearch
+from facelink.neighbors.exact import RecallSample
+from facelink.neighbors.prepared import PreparedSearch
+
+_SHARES = (50, 90)
+"""Percentiles of the number of comparisons."""
+
+
+def cost(search: PreparedSearch, sample: RecallSample, recall: float) -> dict[str, Any]:
+    """Count comparisons of the sample's faces at a recall."""
+    assert search.cells is not None
+    cells = CellSearch.for_recall(search.features, search.cells.index, sample, recall)
+    counts = cells.n_compared(search.features, sample.instances)
+    return {
+        "recall": recall,
+        "compared": float(counts.mean()),
+        "share": float(counts.mean() / len(search.features)),
+        **{f"{share}%": float(np.percentile(counts, share)) for share in _SHARES},
+    }
+
+
+def table(costs: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = ["| recall | compared with | of all | half of the faces | nine tenths |"]
+    lines.append("|---:" * 5 + "|")
+    for one in costs:
+        most = (f"at most {one[f'{share}%']:,.0f}" for share in _SHARES)
+        cells = (f"{one['recall']:g}", f"{one['compared']:,.0f}", f"{one['share']:.2%}", *most)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Print the table and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--run", type=Path, required=True, help="folder of a run")
+    parser.add_argument("--recall", type=float, nargs="+", default=[0.8, 0.9, 0.95, 0.98, 0.99])
+    parser.add_argument("--out", type=Path, help="record to write, JSON")
+    options = parser.parse_args(args)
+    search = prepared_search(options.run, features_of(options.run))
+    sample = RecallSample.draw(search.features, search.n_neighbors, seed=1)
+    costs = [cost(search, sample, recall) for recall in options.recall]
+    n, dim = search.features.shape
+    print(f"{n:,} faces, {dim}-d, k = {search.n_neighbors}")
+    print("\n".join(table(costs)))
+    if options.out is not None:
+        record = {
+            "benchmark": "recall",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "versions": versions(),
+            "n_faces": n,
+            "n_dimensions": dim,
+            "n_neighbors": search.n_neighbors,
+            "costs": costs,
+        }
+        write_json(options.out, record)
+
+
+if __name__ == "__main__":
+    main()
