@@ -38,7 +38,6 @@ class KeptRuns:
 
     def keep(self, run: GridRun) -> None:
         """Write a run; `OutputError` if that fails."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self._path(run.collection, run.method), asdict(run))
 
     def load(self, methods: list[str]) -> list[GridRun]:
