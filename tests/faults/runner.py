@@ -26,7 +26,10 @@ WRITES = frozenset(
 """Names of the built-in functions that are counted."""
 
 COMPILERS = ("importlib", "numba")
-"""Parts of the names of files whose writes depend on what has been compiled before."""
+"""Parts of the names of files whose writes depend on what has been compiled before.
+
+So do those of whatever they call: numba reads sources through `linecache`.
+"""
 
 
 @dataclass
@@ -46,13 +49,23 @@ class Counter:
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call" or called.__name__ not in WRITES:
             return
-        if any(part in frame.f_code.co_filename for part in COMPILERS):
+        if _is_compiling(frame):
             return
         self.n_seen += 1
         if self.n_seen == self.n_writes:
             if self.delay == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             signal.setitimer(signal.ITIMER_REAL, self.delay)
+
+
+def _is_compiling(frame: FrameType) -> bool:
+    """Whether a compiler is among those who called, directly or not."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        if any(part in caller.f_code.co_filename for part in COMPILERS):
+            return True
+        caller = caller.f_back
+    return False
 
 
 def run(entry: Any, command: dict[str, Any], output: int, counted: int) -> NoReturn:

@@ -79,7 +79,7 @@ def test_a_killed_command_leaves_its_output_whole_or_absent(commands, inputs, tm
     expected = files(tmp_path / "whole" / name)
     for number, point in enumerate(points(whole.n_writes, seed=SEED)):
         out = tmp_path / str(number) / name
-        commands.run(*arguments(command, inputs, out), kill=point)
+        assert commands.run(*arguments(command, inputs, out), kill=point).met(point)
         if command != "train" and out.exists():
             read(out)
         resume = ("--resume",) if command == "train" else ()
