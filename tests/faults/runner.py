@@ -49,7 +49,7 @@ class Counter:
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call" or called.__name__ not in WRITES:
             return
-        if _is_compiling(frame):
+        if is_compiling(frame):
             return
         self.n_seen += 1
         if self.n_seen == self.n_writes:
@@ -58,7 +58,7 @@ class Counter:
             signal.setitimer(signal.ITIMER_REAL, self.delay)
 
 
-def _is_compiling(frame: FrameType) -> bool:
+def is_compiling(frame: FrameType) -> bool:
     """Whether a compiler is among those who called, directly or not."""
     caller: FrameType | None = frame
     while caller is not None:

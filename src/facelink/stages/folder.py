@@ -51,7 +51,8 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
         for stage in STAGES:
             if restart:
                 shutil.rmtree(folder / stage, ignore_errors=True)
-            for left in (folder / stage).glob(".*.part*"):
+        for place in (folder, *(folder / stage for stage in STAGES)):
+            for left in place.glob(".*.part*"):
                 left.unlink(missing_ok=True)
         yield
 
