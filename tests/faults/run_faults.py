@@ -21,7 +21,7 @@ from facelink.errors import FacelinkError
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
 from tests.faults.killing import Kill
-from tests.faults.runner import is_compiling
+from tests.faults.runner import is_caching
 
 STEPS = ("fsync", "truncate", "posix_fallocate", "replace", "unlink")
 """Functions of `os` by which a run changes files, besides writing into open ones."""
@@ -33,7 +33,7 @@ def count_steps(kill: Kill | None) -> list[int]:
 
     def counted(function):
         def step(*args, **kwargs):
-            if not is_compiling(sys._getframe()):
+            if not is_caching(sys._getframe()):
                 n_steps[0] += 1
                 if kill is not None and n_steps[0] == kill.n_writes:
                     end(kill.delay)

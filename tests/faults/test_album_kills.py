@@ -10,8 +10,9 @@ from PIL import Image
 
 from facelink.album.audit import audit_album
 from facelink.album.library import DATABASE, edit_album, open_album
-from tests.faults.album_commands import N_DECISIONS, decide
-from tests.faults.killing import N_POINTS, SEED, Commands, points
+from tests.faults.killing import N_POINTS, SEED, points
+from tests.faults.small_commands import N_DECISIONS, decide
+from tests.faults.small_disk import small_disk, too_few_pages
 from tests.helpers import clustered_features
 
 N_PHOTOS = 36
@@ -30,12 +31,6 @@ TABLES = {
     "history": "*",
     "erasures": "*",
 }
-
-
-@pytest.fixture(scope="module")
-def commands():
-    with Commands("tests.faults.album_commands:main") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +157,35 @@ def test_a_full_disk_fails_a_command_and_nothing_else(commands, inputs, fresh, c
         again = commands.run(*arguments(command, album, inputs))
         assert again.code == 0, again.output
         assert contents(album) == expected, most_bytes
+
+
+@pytest.mark.parametrize("command", ["add", "import"])
+def test_an_album_on_a_disk_that_is_full_goes_on_when_there_is_room(
+    commands, inputs, tmp_path, command
+):
+    with small_disk(tmp_path / "disk") as disk:
+        album = disk.folder / "album"
+
+        def fresh():
+            shutil.rmtree(album, ignore_errors=True)
+            if command != "add":
+                shutil.copytree(inputs / "album", album)
+            return disk.n_free_pages()
+
+        n_free = fresh()
+        assert commands.run(*arguments(command, album, inputs)).code == 0
+        expected, n_needed = contents(album), n_free - disk.n_free_pages()
+        for n_left in too_few_pages(n_needed):
+            fresh()
+            disk.leave(n_left)
+            full = commands.run(*arguments(command, album, inputs))
+            assert full.code == 1, (n_left, full.output)
+            assert "Traceback" not in full.output
+            disk.make_room()
+            check_sound(album)
+            again = commands.run(*arguments(command, album, inputs))
+            assert again.code == 0, again.output
+            assert contents(album) == expected, n_left
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from facelink.stages.folder import work_folder
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
 from tests.faults.killing import N_POINTS, SEED, Kill, points
+from tests.faults.small_disk import PAGE, small_disk, too_few_pages
 from tests.helpers import clustered_features
 
 ROOT = Path(__file__).parents[2]
@@ -273,6 +274,22 @@ class TestFullDisk:
         assert stages == ["features"]
         assert child(worker, features, tmp_path / "work")[0] == 0
         assert_same(tmp_path / "work", whole[0])
+
+    def test_a_disk_that_is_full_fails_a_run_until_there_is_room(
+        self, worker, features, whole, tmp_path
+    ):
+        n_needed = sum(path.stat().st_blocks for path in whole[0].rglob("*.npy")) * 512 // PAGE
+        with small_disk(tmp_path / "disk") as disk:
+            work = disk.folder / "work"
+            for n_left in too_few_pages(n_needed):
+                disk.leave(n_left)
+                status, *_ = child(worker, features, work)
+                assert os.waitstatus_to_exitcode(status) == OutputError.exit_code, n_left
+                assert [path for path in work.rglob(".*") if ".part" in path.name] == []
+                disk.make_room()
+                assert child(worker, features, work)[0] == 0
+                assert_same(work, whole[0])
+                shutil.rmtree(work)
 
     @pytest.mark.parametrize("n_good", [12, 30, 60])
     def test_what_was_finished_stays(self, monkeypatch, settings, whole, tmp_path, n_good):
