@@ -76,8 +76,8 @@ def small_disk(place: Path) -> Iterator[SmallDisk]:
 def too_few_pages(n_needed: int) -> list[int]:
     """Different numbers of pages below the number needed: one drawn from each equal part of them.
 
-    Fewer than `N_POINTS` where there are not so many.
+    Half of `N_POINTS`, or fewer where there are not so many.
     """
-    random = np.random.default_rng(SEED)
-    places = (np.arange(N_POINTS) + random.random(N_POINTS)) * n_needed / N_POINTS
+    random, n_parts = np.random.default_rng(SEED), (N_POINTS + 1) // 2
+    places = (np.arange(n_parts) + random.random(n_parts)) * n_needed / n_parts
     return sorted(set(places.astype(int).tolist()))
