@@ -2,7 +2,7 @@
 # make picture   draws docs/pipeline.png
 # make screenshot   draws docs/review.png, the review page of made-up people (needs Chromium)
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
-# make faults   kills commands at a hundred points each, fills disks, takes rights away (minutes)
+# make faults   kills commands at a hundred points each, fills disks, takes rights away (an hour)
 # make fuzz   feeds every reader with damaged files, FUZZ_SECONDS each
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
@@ -34,7 +34,8 @@ test: lint wheel-check
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: setup
-	FACELINK_FAULT_SEEDS=100 $(BIN)/python -m pytest tests/faults
+	FACELINK_FAULT_SEEDS=100 OMP_WAIT_POLICY=PASSIVE \
+		$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
 
 fuzz: setup
 	$(BIN)/python -m pip install --quiet atheris==3.0.0

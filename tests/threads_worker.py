@@ -18,6 +18,8 @@ from facelink.linking import judge_links
 from facelink.models.config import LinkGCNConfig
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
+from facelink.training.context.settings import ContextTrainingSettings
+from facelink.training.context.trainer import train_context_gcn
 from facelink.training.face_sets import FaceSet
 from facelink.training.settings import TrainingSettings
 from facelink.training.trainer import train_link_gcn
@@ -46,12 +48,24 @@ def trained() -> list[np.ndarray]:
         return [np.frombuffer(Path(folder, "model.safetensors").read_bytes(), np.uint8)]
 
 
+def trained_context() -> list[np.ndarray]:
+    settings = ContextTrainingSettings(
+        n_rounds=1, round_draws=3, draw_pivots=64, max_k=20, max_faces=200, validation_share=0.4,
+        made_up_share=0.3, validation_draws=4,
+    )  # fmt: skip
+    faces = FaceSet("people", FEATURES[:500], LABELS[:500])
+    with tempfile.TemporaryDirectory() as folder:
+        train_context_gcn({"one": [faces]}, settings, folder)
+        return [np.frombuffer(Path(folder, "model.safetensors").read_bytes(), np.uint8)]
+
+
 RESULTS = {
     "cluster, exact": lambda: clusters("exact"),
     "cluster, ivf": lambda: clusters("ivf"),
     "links, mean": lambda: judged("mean"),
     "links, attention": lambda: judged("attention"),
     "train": trained,
+    "train-context": trained_context,
 }
 
 

@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written beside their final name, then renamed."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -14,10 +15,15 @@ from safetensors import safe_open
 from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.tensor_files import map_tensors, write_tensors
 
+_UNABLE = frozenset({errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""What systems that cannot wait for a folder answer, or for one that may not be listed."""
+
 
 @contextlib.contextmanager
 def written_beside(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds.
+
+    The file is on the disk before it gets its name, and so is the name when this returns.
 
     Parameters
     ----------
@@ -30,7 +36,8 @@ def written_beside(path: Path | str) -> Iterator[Path]:
     OutputError
         If `path` is a folder or a device, the folder cannot be made or
         written, or the disk is full. The temporary file is removed and `path`
-        keeps what it held before.
+        keeps what it held before, unless only waiting for its name failed:
+        see `sync_folder`.
     """
     path = Path(path)
     temporary = _neighbor_name(path)
@@ -40,6 +47,7 @@ def written_beside(path: Path | str) -> Iterator[Path]:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except FacelinkError:
         raise
     except OSError as error:
@@ -82,7 +90,55 @@ def _make_room(path: Path) -> None:
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "not a regular file"
         raise OutputError(f"cannot write {path}: it is {kind}; give the name of a file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it, as far as they are missing, and wait for their names.
+
+    Parameters
+    ----------
+    folder
+        May be there already.
+    mode
+        Rights to the folder itself, before the umask.
+
+    Raises
+    ------
+    OSError
+        If one of them cannot be made.
+    OutputError
+        As `sync_folder`.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    for one in reversed(missing):
+        one.mkdir(mode if one is folder else 0o777, exist_ok=True)
+        sync_folder(one.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names that a folder holds are on the disk.
+
+    Where the system cannot do that, as on Windows and some network folders, nothing happens.
+
+    Raises
+    ------
+    OutputError
+        If the disk fails.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise OutputError(
+                f"cannot wait for the names in {folder}: {error.strerror or error}. What was just "
+                "written there may be lost with the next loss of power; check the disk and run "
+                "again."
+            ) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -74,6 +74,10 @@ class Ended:
         """Whether it did not end by itself."""
         return self.code < 0
 
+    def met(self, point: Kill) -> bool:
+        """Whether it was killed at a point, or came to its end in the time that the point gave."""
+        return self.was_killed or (point.delay > 0 and self.n_writes >= point.n_writes)
+
 
 class Commands:
     """Runs commands, each in a process of its own, whose imports were made once for all.

@@ -25,8 +25,12 @@ WRITES = frozenset(
 )
 """Names of the built-in functions that are counted."""
 
-COMPILERS = ("importlib", "numba")
-"""Parts of the names of files whose writes depend on what has been compiled before."""
+CACHING = ("importlib", "matplotlib", "numba")
+"""Parts of the names of files whose writes depend on what was done before.
+
+Code is compiled once and fonts are listed once. What they call counts as theirs: numba reads
+sources through `linecache`.
+"""
 
 
 @dataclass
@@ -46,13 +50,23 @@ class Counter:
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call" or called.__name__ not in WRITES:
             return
-        if any(part in frame.f_code.co_filename for part in COMPILERS):
+        if is_caching(frame):
             return
         self.n_seen += 1
         if self.n_seen == self.n_writes:
             if self.delay == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             signal.setitimer(signal.ITIMER_REAL, self.delay)
+
+
+def is_caching(frame: FrameType) -> bool:
+    """Whether one of `CACHING` is among those who called, directly or not."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        if any(part in caller.f_code.co_filename for part in CACHING):
+            return True
+        caller = caller.f_back
+    return False
 
 
 def run(entry: Any, command: dict[str, Any], output: int, counted: int) -> NoReturn:

@@ -24,6 +24,18 @@ def write_lines(arguments):
     sys.exit(3)
 
 
+def compile_first(arguments):
+    """Write lines as numba would while it compiles, then those that are asked for."""
+    path, _ = arguments
+    source = "def compiled(write, arguments):\n    write(arguments)\n"
+    names = {}
+    exec(compile(source, "site-packages/numba/core/caching.py", "exec"), names)
+    try:
+        names["compiled"](write_lines, (f"{path}.cache", 0))
+    except SystemExit:
+        write_lines(arguments)
+
+
 @pytest.fixture(scope="module")
 def commands():
     with Commands("tests.faults.test_killing:write_lines") as running:
@@ -44,6 +56,13 @@ def test_points_are_spread_and_exact(commands, tmp_path):
         else:
             assert killed.code == -signal.SIGKILL
             assert n_lines == (point.n_writes - 1) // 3
+
+
+def test_what_compilers_write_is_not_counted(tmp_path):
+    with Commands("tests.faults.test_killing:compile_first") as compiling:
+        whole = compiling.run(tmp_path / "lines", 0)
+    assert (tmp_path / "lines.cache").read_bytes() == (tmp_path / "lines").read_bytes()
+    assert whole.n_writes == 3 * N_LINES + 1
 
 
 def test_writing_beyond_a_limit_fails(commands, tmp_path):

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,10 +21,9 @@ from facelink.stages.engine import LocalEngine
 from facelink.stages.folder import work_folder
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
+from tests.faults.killing import N_POINTS, SEED, Kill, points
+from tests.faults.small_disk import PAGE, small_disk, too_few_pages
 from tests.helpers import clustered_features
-
-N_SEEDS = int(os.environ.get("FACELINK_FAULT_SEEDS", "3"))
-"""Runs that are killed; hundreds take minutes."""
 
 ROOT = Path(__file__).parents[2]
 ARRAYS = (
@@ -73,14 +72,21 @@ def worker():
     process.stdout.close()
 
 
-def child(worker, features, work, **fault):
+def child(worker, features, work, *, kill=None, **fault):
     """Run in a child process; returns its status, and its steps if it came to its end."""
+    if kill is not None:
+        fault["kill"] = asdict(kill)
     worker.stdin.write(
         json.dumps({"settings": settings_of(features), "work": str(work), **fault}) + "\n"
     )
     worker.stdin.flush()
     *steps, status = map(int, worker.stdout.readline().split())
     return status, *steps
+
+
+def was_met(kill, status, n_steps=0):
+    """Whether a child was killed at a point, or ended in the time that the point gave."""
+    return os.WIFSIGNALED(status) or (kill.delay > 0 and n_steps >= kill.n_writes)
 
 
 @pytest.fixture(scope="module")
@@ -105,25 +111,24 @@ def assert_same(work, other):
 
 
 class TestKilled:
-    @pytest.mark.parametrize("seed", range(N_SEEDS))
+    @pytest.mark.parametrize("number", range(N_POINTS))
     def test_a_run_killed_anywhere_goes_on_to_the_same_bits(
-        self, worker, features, whole, tmp_path, seed
+        self, worker, features, whole, tmp_path, number
     ):
         work, n_steps = whole
-        random = np.random.default_rng(seed)
-        for _ in range(2):
-            fault = {"point": int(random.integers(n_steps))}
-            if random.random() < 0.3:
-                fault = {"seconds": random.uniform(0.01, 2.0)}
-            child(worker, features, tmp_path / "work", **fault)
+        first = list(points(n_steps, seed=SEED))[number]
+        assert was_met(first, *child(worker, features, tmp_path / "work", kill=first))
+        (second,) = points(n_steps - first.n_writes + 1, seed=SEED + number, n_points=1)
+        ended = child(worker, features, tmp_path / "work", kill=second)
+        assert was_met(second, *ended) or first.delay > 0
         assert child(worker, features, tmp_path / "work")[0] == 0
         assert_same(tmp_path / "work", work)
         left = [path for path in (tmp_path / "work").rglob(".*") if ".part" in path.name]
         assert left == []
 
     def test_finished_blocks_are_not_done_again(self, worker, features, whole, tmp_path):
-        status, *_ = child(worker, features, tmp_path / "work", point=whole[1] // 2)
-        assert status == 9
+        status, *_ = child(worker, features, tmp_path / "work", kill=Kill(whole[1] // 2))
+        assert os.WTERMSIG(status) == signal.SIGKILL
         manifest = json.loads((tmp_path / "work/neighbors/manifest.json").read_text())
         assert manifest["blocks"]
         _, n_steps = child(worker, features, tmp_path / "work")
@@ -305,6 +310,22 @@ class TestFullDisk:
         assert stages == ["features"]
         assert child(worker, features, tmp_path / "work")[0] == 0
         assert_same(tmp_path / "work", whole[0])
+
+    def test_a_disk_that_is_full_fails_a_run_until_there_is_room(
+        self, worker, features, whole, tmp_path
+    ):
+        n_needed = sum(path.stat().st_blocks for path in whole[0].rglob("*.npy")) * 512 // PAGE
+        with small_disk(tmp_path / "disk") as disk:
+            work = disk.folder / "work"
+            for n_left in too_few_pages(n_needed):
+                disk.leave(n_left)
+                status, *_ = child(worker, features, work)
+                assert os.waitstatus_to_exitcode(status) == OutputError.exit_code, n_left
+                assert [path for path in work.rglob(".*") if ".part" in path.name] == []
+                disk.make_room()
+                assert child(worker, features, work)[0] == 0
+                assert_same(work, whole[0])
+                shutil.rmtree(work)
 
     @pytest.mark.parametrize("n_good", [12, 30, 60])
     def test_what_was_finished_stays(self, monkeypatch, settings, whole, tmp_path, n_good):

@@ -2,6 +2,7 @@ import contextlib
 import errno
 import os
 import resource
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,18 @@ def small_files_only():
 
 def full_disk(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def failing_for_folders(number):
+    """An `os.fsync` that fails with this number for folders, and works for files."""
+    fsync = os.fsync
+
+    def wait(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    return wait
 
 
 def write_half_and_raise(path, error):
@@ -86,6 +99,37 @@ class TestWrittenBeside:
         with pytest.raises(OutputError, match=r"No space left on device.*free some space"):
             write_text(tmp_path / "labels.txt", "short")
         assert list(tmp_path.iterdir()) == []
+
+    def test_its_name_and_those_of_new_folders_are_waited_for(self, tmp_path, monkeypatch):
+        path, waited_for, fsync = tmp_path / "made" / "too" / "labels.txt", [], os.fsync
+
+        def noted(descriptor):
+            seen = os.fstat(descriptor)
+            waited_for.append((seen.st_ino, path.parent.exists(), path.exists()))
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noted)
+        write_text(path, "text")
+        above, made, too = (one.stat().st_ino for one in (tmp_path, path.parents[1], path.parent))
+        assert waited_for == [
+            (above, False, False),
+            (made, True, False),
+            (path.stat().st_ino, True, False),
+            (too, True, True),
+        ]
+
+    @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES])
+    def test_a_system_that_cannot_wait_for_names_still_writes(self, tmp_path, monkeypatch, number):
+        monkeypatch.setattr(os, "fsync", failing_for_folders(number))
+        write_text(tmp_path / "labels.txt", "text")
+        assert (tmp_path / "labels.txt").read_text() == "text"
+
+    def test_a_disk_that_fails_at_the_name_is_an_error(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os, "fsync", failing_for_folders(errno.EIO))
+        with pytest.raises(OutputError, match=rf"names in {tmp_path}: Input/output error"):
+            write_text(tmp_path / "labels.txt", "text")
+        assert (tmp_path / "labels.txt").read_text() == "text"
+        assert len(list(tmp_path.iterdir())) == 1
 
     def test_a_block_that_writes_nothing_is_an_error(self, tmp_path):
         with (

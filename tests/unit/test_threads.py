@@ -25,7 +25,11 @@ def digests():
 
 
 @pytest.mark.parametrize(
-    "name", ["cluster, exact", "cluster, ivf", "links, mean", "links, attention", "train"]
+    "name",
+    [
+        *("cluster, exact", "cluster, ivf", "links, mean", "links, attention", "train"),
+        "train-context",
+    ],
 )
 def test_threads_change_nothing(digests, name):
     one, two, four = digests[name]

@@ -24,6 +24,7 @@ from facelink.album.lock import Holder, write_lock
 from facelink.album.records import EmbeddingModel
 from facelink.album.schema import MIGRATIONS, check_schema, check_version, migrate
 from facelink.errors import FacelinkError, InputError, OutputError
+from facelink.files import make_folder
 
 DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 
@@ -212,9 +213,9 @@ def _made(folder: Path | str) -> Path:
             f"album {folder}: the folder holds other files; choose a new or empty one."
         )
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder, mode=0o700)
     except OSError as error:
-        raise OutputError(f"cannot make {folder}: {error.strerror}.") from error
+        raise OutputError(f"cannot make {folder}: {error.strerror or error}.") from error
     return folder
 
 

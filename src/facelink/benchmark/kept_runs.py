@@ -31,20 +31,24 @@ class KeptRuns:
         self, folder: Path, collections: list[FaceSet], settings: ComparisonSettings
     ) -> None:
         self.folder = folder
-        is_divided = len(collections) == 1
+        self._is_divided = len(collections) == 1
         self._fingerprints = {
-            one.name: _fingerprint(one, settings, is_divided) for one in collections
+            one.name: _fingerprint(one, settings, self._is_divided) for one in collections
         }
 
     def keep(self, run: GridRun) -> None:
         """Write a run; `OutputError` if that fails."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self._path(run.collection, run.method), asdict(run))
 
     def load(self, methods: list[str]) -> list[GridRun]:
         """Read the runs of these methods that are there; `InputError` if a file is not one."""
-        paths = [self._path(name, method) for name in self._fingerprints for method in methods]
+        paths = [self._path(name, method) for name in self._names() for method in methods]
         return [_read(path) for path in paths if path.exists()]
+
+    def _names(self) -> list[str]:
+        """Names of the collections, and of those of people held out of them."""
+        whole = list(self._fingerprints)
+        return [*whole, *(name + HELD_OUT for name in whole)] if self._is_divided else whole
 
     def _path(self, collection: str, method: str) -> Path:
         whole = collection.removesuffix(HELD_OUT)

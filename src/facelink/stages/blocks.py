@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facelink.arrays import ArrayHeader
 from facelink.errors import OutputError
-from facelink.files import existing_file, reading
+from facelink.files import existing_file, make_folder, reading
 from facelink.stages.content import hash_of_array, hash_of_bytes
 from facelink.stages.engine import Arrays, Block
 from facelink.stages.manifest import FinishedBlock, Manifest, Origin
@@ -101,7 +101,7 @@ class BlockStore:
             If the folder cannot be written or the disk is too small.
         """
         with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             for path in folder.iterdir():
                 path.unlink()
         store = cls(folder, specs, Manifest.begin(origin, n_rows))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facelink.album.lock import write_lock
 from facelink.errors import InputError, OutputError
-from facelink.files import write_json
+from facelink.files import make_folder, write_json
 
 STAGES = ("features", "neighbors", "likelihoods", "links", "labels")
 """Names of the stages and of their folders, in order."""
@@ -41,17 +41,18 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
     """
     check_is_run(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise OutputError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another place."
+            f"cannot make the folder {folder}: {error.strerror or error}; choose another place."
         ) from error
     with write_lock(folder / _LOCK, "facelink run"):
         write_json(folder / _MARK, {"format": _FORMAT, "stages": list(STAGES)})
         for stage in STAGES:
             if restart:
                 shutil.rmtree(folder / stage, ignore_errors=True)
-            for left in (folder / stage).glob(".*.part*"):
+        for place in (folder, *(folder / stage for stage in STAGES)):
+            for left in place.glob(".*.part*"):
                 left.unlink(missing_ok=True)
         yield
 

@@ -141,8 +141,11 @@ def test_methods_go_on_from_what_is_kept(inputs, tmp_path, monkeypatch):
     other_seed = dataclasses.replace(settings, seed=1)
     run_benchmark(inputs, other_seed, work=tmp_path, progress=lines.append)
     assert len(lines) == 4
-    run_benchmark(BenchmarkInputs(inputs.test), settings, work=tmp_path, progress=lines.append)
+    alone = BenchmarkInputs(inputs.test)
+    run_benchmark(alone, settings, work=tmp_path, progress=lines.append)
     assert len(lines) == 6, "a part of the people is another collection than all of them"
+    run_benchmark(alone, settings, work=tmp_path, progress=lines.append)
+    assert len(lines) == 6, "the people held out are known, too"
     for kept in (tmp_path / "runs").glob("test-*-cosine.json"):
         kept.write_text("{}")
     with pytest.raises(InputError, match=r"not a kept run \(.*\); remove it, and the method runs"):

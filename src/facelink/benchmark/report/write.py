@@ -12,7 +12,7 @@ from facelink.benchmark.report.cells import check_document, check_name
 from facelink.benchmark.report.html import GENERATOR, document_html
 from facelink.benchmark.report.markdown import FIGURES_FOLDER, document_markdown
 from facelink.errors import OutputError
-from facelink.files import check_writable, write_json, write_text
+from facelink.files import check_writable, sync_folder, write_json, write_text
 
 PAGE_NAME = "index.html"
 MARKDOWN_NAME = "report.md"
@@ -130,6 +130,7 @@ def _replace(folder: Path, made: Path) -> None:
             f"cannot write report {folder}: {error.strerror or error}. What stood there before is "
             "unchanged; choose another place."
         ) from error
+    sync_folder(folder.absolute().parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

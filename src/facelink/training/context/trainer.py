@@ -4,7 +4,8 @@ Unlike a LinkGCN it sees many embedders, real and made up, and a new collection
 every few steps; what it can learn is what all of them have in common.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import cos, pi
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from facelink.errors import InputError
@@ -75,6 +77,8 @@ def train_context_gcn(
     on_round: OnRound | None = None,
 ) -> ContextTrainingReport:
     """Train a ContextGCN on labelled faces of one or more embedders.
+
+    Same faces, settings and machine: same bits, on any number of threads.
 
     Parameters
     ----------
@@ -185,7 +189,8 @@ def _draw(
     config: ContextGCNConfig,
     random: np.random.Generator,
 ) -> _Drawn:
-    faces = draw_faces(face_sets, settings, random)
+    with threadpool_limits(1, "blas"):  # sums, and eigenvectors, are rounded by their threads
+        faces = draw_faces(face_sets, settings, random)
     k = draw_k(len(faces), settings, random)
     parts = list(parts_of(faces, k, settings.draw_pivots, config, random))
     return _Drawn(parts, len(np.unique(faces.labels)))
@@ -224,8 +229,23 @@ def _train_round(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(done)
         batch = Batch.of([parts[i] for i in order[start : start + size]])
-        losses.append(_step(model, optimizer, batch))
+        with _one_thread():
+            losses.append(_step(model, optimizer, batch))
     return float(np.mean(losses))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch add up in one order: how it divides sums and products depends on its threads.
+
+    Only around the model, since other libraries' loops are held to this number too.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _schedule(done: float) -> float:
@@ -258,7 +278,8 @@ def _calibrate(
     many = [collection.parts for collection in drawn if collection.n_people >= _LEAST_PEOPLE]
     collections = many if len(many) > 1 else [collection.parts for collection in drawn]
     log_odds, is_linked, weights, _ = _judged(model, collections[::2])
-    scale, shift = fit_scale_and_shift(log_odds, is_linked, weights)
+    with threadpool_limits(1, "blas"):
+        scale, shift = fit_scale_and_shift(log_odds, is_linked, weights)
     model.recalibrate(scale, shift)
     log_odds, is_linked, _, similarities = _judged(model, collections[1::2])
     return scale, shift, link_scores(expit(log_odds), similarities, is_linked)
@@ -270,8 +291,10 @@ def _judged(
     """Log-odds, truth, weight and similarity of all links; every collection weighs alike."""
     parts = [part for collection in drawn for part in collection]
     n_links = [sum(len(part) for part in collection) for collection in drawn]
+    with _one_thread():
+        log_odds = judge_parts(model, parts)
     return (
-        judge_parts(model, parts),
+        log_odds,
         np.concatenate([part.is_linked for part in parts]),
         np.repeat(1 / np.array(n_links), n_links),
         np.concatenate([part.similarities for part in parts]),

@@ -32,6 +32,18 @@ def test_a_report_is_replaced_with_everything_in_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_the_reports_own_name_is_waited_for(tmp_path, monkeypatch):
+    waited_for, sync = [], write.sync_folder
+
+    def noted(folder):
+        waited_for.append((folder, (tmp_path / "report" / "index.html").exists()))
+        sync(folder)
+
+    monkeypatch.setattr(write, "sync_folder", noted)
+    write_report(tmp_path / "report", document())
+    assert waited_for == [(tmp_path, True)]
+
+
 def test_an_empty_folder_is_filled(tmp_path):
     write_report(tmp_path, document())
     assert (tmp_path / "index.html").exists()
