@@ -444,7 +444,9 @@ class TestLarge:
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    np.save(folder / "faces.npy", 2 * large.made_up(400, 32, 0).features)
+    faces = large.made_up(400, 32, 0)
+    np.save(folder / "faces.npy", 2 * faces.features)
+    np.save(folder / "people.npy", faces.labels)
     settings = RunSettings(folder / "faces.npy", neighbor_method="ivf", k_at_hop=(20,))
     run(settings, folder / "run")
     return folder / "run"
@@ -463,14 +465,18 @@ class TestRunFolders:
 
     def test_more_recall_takes_more_comparisons(self, run_folder, tmp_path, capsys):
         out = tmp_path / "record.json"
-        recall.main(["--run", str(run_folder), "--recall", "0.6", "0.999", "--out", str(out)])
-        few, many = (one["compared"] for one in json.loads(out.read_text())["costs"])
-        assert 20 < few < many <= 400
+        people = str(run_folder.parent / "people.npy")
+        given = ["--run", str(run_folder), "--labels-true", people, "--out", str(out)]
+        recall.main([*given, "--recall", "0.6", "0.999"])
+        few, many = json.loads(out.read_text())["costs"]
+        assert 20 < few["compared"] < many["compared"] <= 400
+        assert 0.6 <= few["found"] < 0.999 <= many["found"]
+        assert few["found"] < few["found_of_same_person"] <= many["found_of_same_person"]
         assert "400 faces, 32-d, k = 20" in capsys.readouterr().out
 
     def test_another_folder_is_no_run(self, tmp_path):
         with pytest.raises(SystemExit, match="is not the folder of a run"):
-            recall.main(["--run", str(tmp_path)])
+            recall.main(["--run", str(tmp_path), "--labels-true", str(tmp_path / "people.npy")])
 
 
 class TestPhotographs:
