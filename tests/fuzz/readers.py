@@ -33,7 +33,11 @@ from facelink.models.loading import load_link_model
 from facelink.models.saved import CONFIG_NAME, WEIGHTS_NAME
 from facelink.neighbors.files import load_graph, save_graph
 from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.prepared import PreparedSearch
+from facelink.neighbors.shards import IndexShard, Queries, write_shards
 from facelink.pairs import load_pairs
+from facelink.stages.manifest import MANIFEST_NAME, FinishedBlock, Manifest, Origin
+from facelink.stages.settings import RunSettings
 from facelink.training.state import Progress, restore_state, save_state
 
 FEATURES = normalize_features(np.random.default_rng(2).normal(size=(6, 3)))
@@ -109,6 +113,31 @@ def _any_graph(path: Path) -> object:
     return load_graph(path)
 
 
+def _search(path: Path) -> object:
+    search = PreparedSearch.load(path, FEATURES)
+    return search.rows(np.arange(len(FEATURES)))
+
+
+def _shard(path: Path) -> object:
+    shard, search = IndexShard.load(path), _prepared_search()
+    if shard.features.shape[1] != FEATURES.shape[1]:
+        return None
+    queries = Queries.begin(search, np.arange(len(FEATURES)))
+    queries = queries.with_answers([shard.look_nearby(queries)])
+    return queries.with_answers([shard.look_farther(queries, 3)]).neighbors(3)
+
+
+def _run_settings(path: Path) -> object:
+    settings = RunSettings.read(path)
+    assert settings.memory_bytes is None or settings.memory_bytes > 0
+    return settings.merging
+
+
+def _manifest(path: Path) -> object:
+    manifest = Manifest.read(path.parent)
+    return manifest and (manifest.n_done, manifest.seconds_in_all, manifest.other_versions())
+
+
 def _pairs(path: Path) -> object:
     pairs = load_pairs(path)
     assert (pairs.dtype, pairs.shape[1:]) == (np.int64, (2,))
@@ -176,6 +205,17 @@ def _write_links(path: Path) -> None:
     pairs = np.array([[0, 1], [0, 2], [3, 5]], dtype=np.int32)
     likelihoods = np.array([0.9, 0.2, 1.0], dtype=np.float32)
     Links(pairs, likelihoods, np.array([False, True, False]), 6, 4).save(path)
+
+
+def _prepared_search() -> PreparedSearch:
+    return PreparedSearch.prepare(FEATURES, 3, "ivf")
+
+
+def _write_manifest(path: Path) -> None:
+    origin = Origin("neighbors", {"k": 3}, {"features": "0123"})
+    block = FinishedBlock(0, 4, 64, {"indices": "4567"}, 0.5)
+    Manifest.begin(origin, 6).with_block(block).with_file("search", "89ab").write(path.parent)
+    (path.parent / MANIFEST_NAME).rename(path)
 
 
 def _write_csr(path: Path) -> None:
@@ -266,6 +306,15 @@ def _readers() -> Iterator[tuple[str, Reader]]:
     yield "graph.safetensors", Reader("graph.safetensors", _any_graph, (own,))
     yield "graph.npz", Reader("graph.npz", _any_graph, layouts)
     yield "graph.npy", Reader("graph.npy", _graph, (_written(".npy", partial(np.save, arr=IDS)),))
+    search = _prepared_search()
+    kept = _written(".safetensors", search.save)
+    yield "search.safetensors", Reader("search.safetensors", _search, (kept,))
+    shard = _written(".safetensors", lambda path: write_shards(search, [path]))
+    yield "shard.safetensors", Reader("shard.safetensors", _shard, (shard,))
+    toml = b'features = "faces.npy"\nk_at_hop = [80, 5]\nmemory = "8G"\nrecall = 0.9\n'
+    yield "run.toml", Reader("run.toml", _run_settings, (toml,))
+    manifest = _written(".json", _write_manifest)
+    yield MANIFEST_NAME, Reader(MANIFEST_NAME, _manifest, (manifest,))
     links = _written(".safetensors", _write_links)
     yield "links.safetensors", Reader("links.safetensors", Links.load, (links,))
     pairs = np.array([[0, 1], [2, 5]])

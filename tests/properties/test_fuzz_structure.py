@@ -10,6 +10,7 @@ import sqlite3
 import struct
 import tempfile
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facelink.album.library import DATABASE
+from facelink.errors import InputError
 from facelink.models.saved import CONFIG_NAME
+from facelink.stages.settings import RunSettings
 from tests.fuzz.readers import READERS
 
 few_examples = settings(max_examples=settings.default.max_examples // 5)
@@ -91,6 +94,23 @@ def test_bytes(reader, content, data):
 def test_configs(reader, content, data):
     changed = changed_json(data.draw, json.loads(content))
     reader.attempt(json.dumps(changed).encode())
+
+
+run_keys = st.sampled_from([one.name for one in fields(RunSettings)])
+
+
+@few_examples
+@given(values=st.dictionaries(run_keys, json_values, max_size=4))
+def test_run_settings(values):
+    """Any value of any key: settings that can be used, or a refusal that names the key."""
+    try:
+        given_settings = RunSettings.from_values({"features": "faces.npy", **values}, Path())
+    except InputError as error:
+        named = [key for key in (*values, "features") if key in str(error)]
+        assert named
+    else:
+        assert given_settings.merging.max_cluster_size == given_settings.max_cluster_size
+        assert given_settings.memory_bytes is None or given_settings.memory_bytes > 0
 
 
 @of_kind(".safetensors")
