@@ -5,6 +5,7 @@ stage's own finished blocks took if there are any, or, for merging, from the rec
 docs/scale.md. They are a guess, good to a factor of about two.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +25,15 @@ from facelink.stages.task import Task
 _SAMPLE = 3_000
 """Faces that are searched and judged to see how fast this machine is: a few seconds."""
 
-_COMPARED_PER_ROOT = 25.0
-"""Faces that "ivf" compares with each, relative to √N: 19,000 of 584,000."""
+_COMPARED_PER_ROOT = 6.0
+"""Centres and members of the nearest cells that "ivf" compares each face with, relative to √N."""
+
+_FARTHER_PER_ROOT, _FEW, _FARTHER_POWER = 19.0, 600_000, 1.45
+"""Members of further cells for a recall of 0.98, relative to √N; beyond so many faces they grow by
+a higher power: 15,000 of 584,000 and a million of 5.2 million made-up ones."""
+
+_FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.05, 0.22, 0.5, 1.0, 1.9, 5.0))
+"""Recalls, and how many that is beside 0.98 (benchmarks/records/recall.json)."""
 
 _MERGE_SECONDS_PER_LINK = 2e-6
 """One minute for 31 million."""
@@ -142,9 +150,8 @@ class Rates:
     def seconds(self, stage: str, task: Task) -> float:
         """What a whole stage would take."""
         n, k = task.n_faces, task.subgraphs.k_at_hop[0]
-        compared = float(n)
-        if search_method(task) != "exact":
-            compared = min(compared, _COMPARED_PER_ROOT * n**0.5)
+        is_exact = search_method(task) == "exact"
+        compared = float(n) if is_exact else n_compared(n, task.settings.recall)
         return {
             "features": 0.0 if task.uses_features_as_they_are else self.per_row * n,
             "neighbors": self.per_comparison * n * compared,
@@ -152,6 +159,14 @@ class Rates:
             "links": self.per_entry * n * k,
             "labels": _MERGE_SECONDS_PER_LINK * LINKS_PER_NEIGHBOR * n * k,
         }[stage]
+
+
+def n_compared(n_faces: int, recall: float) -> float:
+    """About how many faces and centres "ivf" compares a face with; at most all."""
+    root = math.sqrt(n_faces)
+    farther = _FARTHER_PER_ROOT * root * math.pow(max(1.0, n_faces / _FEW), _FARTHER_POWER)
+    share = float(np.interp(recall, *_FARTHER_FOR_RECALL))
+    return min(float(n_faces), _COMPARED_PER_ROOT * root + share * farther)
 
 
 def _done(one: Needs, manifest: Manifest) -> StagePlan:

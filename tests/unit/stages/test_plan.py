@@ -1,5 +1,7 @@
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +19,13 @@ from facelink.stages.needs import (
     missing_disk_bytes,
     needs,
 )
-from facelink.stages.plan import plan
+from facelink.stages.plan import n_compared, plan
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
 from facelink.stages.task import Task
 from tests.helpers import clustered_features
 
+RECORDS = Path(__file__).parents[3] / "benchmarks" / "records"
 STAGES = ["features", "neighbors", "likelihoods", "links", "labels"]
 
 MEASURED = {
@@ -109,6 +112,20 @@ class TestNeeds:
         task = task_of(replace(settings, memory="2G"), tmp_path, (5_210_000, 256))
         with pytest.raises(InputError, match=r"stage 'labels' of 5,210,000 faces needs about "):
             choose_block_rows(task)
+
+
+class TestCompared:
+    """Against what was counted on made-up faces."""
+
+    def test_it_is_what_the_record_says(self):
+        record = json.loads((RECORDS / "recall.json").read_text())
+        for one in record["costs"]:
+            expected = n_compared(record["n_faces"], one["recall"])
+            assert expected == pytest.approx(one["compared"], rel=0.5), one["recall"]
+
+    def test_few_faces_are_compared_with_all(self):
+        assert n_compared(100, 0.98) == 100
+        assert n_compared(584_000, 0.98) == pytest.approx(19_000, rel=0.1)
 
 
 class TestPlan:
