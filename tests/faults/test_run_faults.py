@@ -239,6 +239,17 @@ class TestDamagedFiles:
         assert_same(work, whole[0])
 
 
+class Watching:
+    """Notes which reports there are when a stage begins."""
+
+    def __init__(self, work, working, reports):
+        self.work, self.working, self.reports = work, working, reports
+
+    def __call__(self, stage, n_rows):
+        self.reports.append([path.name for path in self.work.glob("report.*")])
+        return self.working(stage, n_rows)
+
+
 class TestFeatures:
     def test_changed_features_are_refused(self, settings, work, tmp_path):
         other = np.load(settings.features)
@@ -247,11 +258,14 @@ class TestFeatures:
         changed = replace(settings, features=tmp_path / "other.npy")
         with pytest.raises(InputError, match=r"not those that the run in .* --restart"):
             run(changed, work)
-        heard = Notes()
+        heard, reports = Notes(), []
+        heard.working = Watching(work, heard.working, reports)
         run(changed, work, listener=heard, restart=True)
         assert heard.worked_on.keys() == {
             "features", "neighbors", "likelihoods", "links", "labels"
         }  # fmt: skip
+        assert reports == [[]] * 5
+        assert len(list(work.glob("report.*"))) == 2
 
     def test_the_same_features_under_another_name_are_the_same(self, settings, work, tmp_path):
         shutil.copy(settings.features, tmp_path / "moved.npy")

@@ -13,6 +13,9 @@ from facelink.files import make_folder, write_json
 STAGES = ("features", "neighbors", "likelihoods", "links", "labels")
 """Names of the stages and of their folders, in order."""
 
+REPORT_JSON, REPORT_PAGE = "report.json", "report.md"
+"""Names of what the last run that ended has found."""
+
 _MARK, _LOCK = "run.json", "lock.sqlite"
 _FORMAT = "facelink.run"
 
@@ -29,7 +32,7 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
     folder
         The folder.
     restart
-        Remove all stages first.
+        Remove all stages and the report first.
 
     Raises
     ------
@@ -48,13 +51,20 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
         ) from error
     with write_lock(folder / _LOCK, "facelink run"):
         write_json(folder / _MARK, {"format": _FORMAT, "stages": list(STAGES)})
-        for stage in STAGES:
-            if restart:
-                shutil.rmtree(folder / stage, ignore_errors=True)
+        if restart:
+            _forget(folder)
         for place in (folder, *(folder / stage for stage in STAGES)):
             for left in place.glob(".*.part*"):
                 left.unlink(missing_ok=True)
         yield
+
+
+def _forget(folder: Path) -> None:
+    """Remove what earlier runs have left."""
+    for stage in STAGES:
+        shutil.rmtree(folder / stage, ignore_errors=True)
+    for name in (REPORT_JSON, REPORT_PAGE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def check_is_run(folder: Path) -> None:

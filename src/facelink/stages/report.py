@@ -11,8 +11,7 @@ from facelink.benchmark.machine import machine
 from facelink.files import write_json, write_text
 from facelink.metrics import clustering_scores
 from facelink.stages.course import StageOutcome
-
-REPORT_JSON, REPORT_PAGE = "report.json", "report.md"
+from facelink.stages.folder import REPORT_JSON, REPORT_PAGE
 
 _QUANTILES = (0.5, 0.9, 0.99)
 
