@@ -140,8 +140,9 @@ class TestKilled:
     def test_links_go_on_from_the_last_finished_block(self, worker, features, whole, work, point):
         shutil.rmtree(work / "links")
         was_killed, finished = True, []
-        while was_killed:
-            was_killed = child(worker, features, work, point=point)[0] == signal.SIGKILL
+        while was_killed and len(finished) < 50:
+            status = child(worker, features, work, kill=Kill(point))[0]
+            was_killed = os.WIFSIGNALED(status)
             finished.append(json.loads((work / "links/manifest.json").read_text())["blocks"])
         for before, after in pairwise(finished):
             assert after[: len(before)] == before
@@ -341,7 +342,7 @@ class TestFullDisk:
                 assert_same(work, whole[0])
                 shutil.rmtree(work)
 
-    @pytest.mark.parametrize("n_good", [12, 30, 60])
+    @pytest.mark.parametrize("n_good", [20, 40, 80])
     def test_what_was_finished_stays(self, monkeypatch, settings, whole, tmp_path, n_good):
         calls, fsync = [], os.fsync
 
