@@ -15,14 +15,13 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from facelink.benchmark.machine import machine, versions
+from benchmarks.records import described
 from facelink.files import write_json
 from facelink.synthetic import SyntheticFaces, SyntheticSettings, make_faces
 
@@ -160,17 +159,14 @@ def main(args: Sequence[str] | None = None) -> None:
     reports = [grouped(options.work / str(n), n, options) for n in sorted(options.faces)]
     print("\n".join(tables(reports)))
     if options.out is not None:
-        record = {
-            "benchmark": "large",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine(),
-            "versions": versions(),
-            "n_features": options.features,
-            "recall_target": options.recall,
-            "model": options.model,
-            "seed": options.seed,
-            "runs": reports,
-        }
+        record = described(
+            "large",
+            n_features=options.features,
+            recall_target=options.recall,
+            model=options.model,
+            seed=options.seed,
+            runs=reports,
+        )
         write_json(options.out, record)
 
 

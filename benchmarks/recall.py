@@ -11,15 +11,14 @@ found is told too. Prints a Markdown table.
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search
-from facelink.benchmark.machine import machine, versions
 from facelink.files import write_json
 from facelink.labels import load_labels
 from facelink.neighbors.cell_search import CellSearch
@@ -88,16 +87,13 @@ def main(args: Sequence[str] | None = None) -> None:
     print(f"{n:,} faces, {dim}-d, k = {search.n_neighbors}; {same:.1%} of them of the same person")
     print("\n".join(table(costs)))
     if options.out is not None:
-        record = {
-            "benchmark": "recall",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine(),
-            "versions": versions(),
-            "n_faces": n,
-            "n_dimensions": dim,
-            "n_neighbors": search.n_neighbors,
-            "costs": costs,
-        }
+        record = described(
+            "recall",
+            n_faces=n,
+            n_dimensions=dim,
+            n_neighbors=search.n_neighbors,
+            costs=costs,
+        )
         write_json(options.out, record)
 
 

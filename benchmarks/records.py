@@ -21,6 +21,17 @@ _VERSION = 1
 _ROOT = Path(__file__).parents[1]
 
 
+def described(benchmark: str, **facts: Any) -> dict[str, Any]:
+    """A record as JSON values: the facts, after what every record says of when and where."""
+    return {
+        "benchmark": benchmark,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        **facts,
+    }
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds of one stage, one number for each repeat, in order."""

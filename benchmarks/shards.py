@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ import numpy as np
 from numba import set_num_threads
 from threadpoolctl import threadpool_limits
 
+from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search, search_file
-from facelink.benchmark.machine import machine, versions
 from facelink.files import write_json
 from facelink.neighbors.shards import write_shards
 from facelink.stages.engine import Block
@@ -135,20 +134,17 @@ def main(args: Sequence[str] | None = None) -> None:
     print("\n".join(table(steps, n_measured)))
     print(f"\n{seconds_to_write:.0f} s to write the shards")
     if options.out is not None:
-        record = {
-            "benchmark": "shards",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine(),
-            "versions": versions(),
-            "n_faces": n_faces,
-            "n_dimensions": dim,
-            "n_neighbors": search.n_neighbors,
-            "recall": search.recall,
-            "n_shards": options.shards,
-            "faces_measured": n_measured,
-            "seconds_to_write": seconds_to_write,
-            "steps": [asdict(step) for step in steps],
-        }
+        record = described(
+            "shards",
+            n_faces=n_faces,
+            n_dimensions=dim,
+            n_neighbors=search.n_neighbors,
+            recall=search.recall,
+            n_shards=options.shards,
+            faces_measured=n_measured,
+            seconds_to_write=seconds_to_write,
+            steps=[asdict(step) for step in steps],
+        )
         write_json(options.out, record)
 
 

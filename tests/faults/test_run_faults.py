@@ -39,6 +39,8 @@ ARRAYS = (
     "labels/confidence.npy",
 )
 BLOCK = 100
+N_RUNS = max(3, N_POINTS)
+"""Runs that are killed twice each."""
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +113,12 @@ def assert_same(work, other):
 
 
 class TestKilled:
-    @pytest.mark.parametrize("number", range(N_POINTS))
+    @pytest.mark.parametrize("number", range(N_RUNS))
     def test_a_run_killed_anywhere_goes_on_to_the_same_bits(
         self, worker, features, whole, tmp_path, number
     ):
         work, n_steps = whole
-        first = list(points(n_steps, seed=SEED))[number]
+        first = list(points(n_steps, seed=SEED, n_points=N_RUNS))[number]
         assert was_met(first, *child(worker, features, tmp_path / "work", kill=first))
         (second,) = points(n_steps - first.n_writes + 1, seed=SEED + number, n_points=1)
         ended = child(worker, features, tmp_path / "work", kill=second)

@@ -78,8 +78,7 @@ def cluster(
     Example: facelink cluster features.npy --out people.csv
     """
     _check_outputs(out, links_out)
-    chosen = choose_device(device)
-    loaded_model = load_link_model(model, chosen)
+    loaded_model = load_link_model(model, choose_device(device))
     X = load_features(features, dim=dim)
     clustering = LinkageClustering(
         COSINE if loaded_model is None else loaded_model,

@@ -133,14 +133,9 @@ class CellSearch:
         sizes = np.diff(self.index.starts)
         with threadpool_limits(1, "blas"):
             best, nearest = self._look_nearby(features, instances, self._room(features, instances))
-            counts = sizes[nearest].sum(axis=1)
-            if self.reach > -np.inf:
-                least = best.least_similarity(self.n_neighbors)
-                rows, cells = promising_cells(
-                    self.index, features, instances, nearest, least, self.reach
-                )
-                counts += np.bincount(rows, sizes[cells], len(counts)).astype(np.int64)
-        compared: NDArray[np.int64] = counts
+            rows, cells = self._farther(features, instances, best, nearest)
+        farther = np.bincount(rows, sizes[cells], len(instances)).astype(np.int64)
+        compared: NDArray[np.int64] = sizes[nearest].sum(axis=1) + farther
         return compared
 
     def _fill(
@@ -151,12 +146,21 @@ class CellSearch:
     ) -> None:
         """Fill the candidates of some instances, on one thread."""
         best, nearest = self._look_nearby(features, instances, candidates)
-        if self.reach > -np.inf:
-            least = best.least_similarity(self.n_neighbors)
-            rows, cells = promising_cells(
-                self.index, features, instances, nearest, least, self.reach
-            )
-            best.look_into(self.index, by_cell(rows, cells, self.index.n_cells))
+        rows, cells = self._farther(features, instances, best, nearest)
+        best.look_into(self.index, by_cell(rows, cells, self.index.n_cells))
+
+    def _farther(
+        self,
+        features: NDArray[np.float32],
+        instances: NDArray[np.int64],
+        best: BestMembers,
+        nearest: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Rows of instances, and the cells that they look into after the nearest ones."""
+        if self.reach == -np.inf:
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
+        least = best.least_similarity(self.n_neighbors)
+        return promising_cells(self.index, features, instances, nearest, least, self.reach)
 
     def _look_nearby(
         self,

@@ -125,6 +125,23 @@ def maximum(values: NDArray[np.float32]) -> np.float32:
     return greatest
 
 
+@njit(cache=True)
+def put_in_order(
+    ids: NDArray[np.int32],
+    values: NDArray[np.float32],
+    place: int,
+    candidate: np.int32,
+    value: np.float32,
+) -> None:
+    """Put a candidate into an ordered list whose entry at `place` is free; equals by their ids."""
+    while place > 0 and (
+        values[place - 1] < value or (values[place - 1] == value and ids[place - 1] > candidate)
+    ):
+        values[place], ids[place] = values[place - 1], ids[place - 1]
+        place -= 1
+    values[place], ids[place] = value, candidate
+
+
 @njit(parallel=True, nogil=True, cache=True)
 def order_candidates(
     features: NDArray[np.float32],
@@ -147,14 +164,7 @@ def order_candidates(
             if candidate < 0 or candidate == instance:
                 continue
             value = cosine(features[instance], features[candidate])
-            place = n_kept
-            while place > 0 and (
-                values[place - 1] < value
-                or (values[place - 1] == value and ids[place - 1] > candidate)
-            ):
-                values[place], ids[place] = values[place - 1], ids[place - 1]
-                place -= 1
-            values[place], ids[place] = value, candidate
+            put_in_order(ids, values, n_kept, candidate, value)
             n_kept += 1
         for column in range(k):
             if column < n_kept:

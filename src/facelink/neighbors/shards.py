@@ -21,7 +21,7 @@ from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.cells import CellIndex, number_of_cells
 from facelink.neighbors.centers import nearest_centers
-from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found, cosine
+from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found, cosine, put_in_order
 from facelink.neighbors.graph import MISSING
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.visits import by_cell, promising_cells
@@ -97,7 +97,7 @@ class Queries:
         """Put the answers of shards, no two of which hold the same cells, into the lists."""
         ids, similarities = self.ids.copy(), self.similarities.copy()
         for answer in answers:
-            _insert(*(np.array(part) for part in answer), ids, similarities)
+            _insert(*map(_writable, answer), ids, similarities)
         return replace(self, ids=ids, similarities=similarities)
 
     def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
@@ -107,12 +107,10 @@ class Queries:
 
     def neighbors(self, n_neighbors: int) -> Found:
         """Rows of the neighbour graph: what was found, without the instances themselves."""
-        is_other = self.ids != self.instances[:, None]
-        order = np.argsort(~is_other, axis=1, kind="stable")[:, :n_neighbors]
-        is_other = np.take_along_axis(is_other, order, axis=1)
-        ids = np.where(is_other, np.take_along_axis(self.ids, order, axis=1), MISSING)
-        found = np.take_along_axis(self.similarities, order, axis=1)
-        return ids.astype(np.int32), np.where(is_other, found, np.float32(-np.inf))
+        is_before_itself = self.ids[:, :n_neighbors] != self.instances[:, None]
+        columns = np.arange(n_neighbors) + ~np.logical_and.accumulate(is_before_itself, axis=1)
+        ids = np.take_along_axis(self.ids, columns, axis=1)
+        return ids, np.take_along_axis(self.similarities, columns, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +185,7 @@ class IndexShard:
         """Compare rows of the queries with the members of the cells that they look into."""
         visitors, visitor_of = np.unique(rows, return_inverse=True)
         places = np.full((len(visitors), queries.ids.shape[1]), -1, dtype=np.int32)
-        looking = np.require(queries.features, requirements=["W"])  # as loops are compiled for
+        looking = _writable(queries.features)
         best = BestMembers(looking, visitors.astype(np.int64), places, self.features)
         visits = by_cell(visitor_of.astype(np.int32), cells, self.index.n_cells)
         best.look_into(self.index, visits)
@@ -263,6 +261,14 @@ def _cells_of(search: PreparedSearch) -> CellSearch:
     return search.cells
 
 
+def _writable(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or a copy if it may not be written, as when it came from another process.
+
+    Loops would be compiled once more for such arrays.
+    """
+    return np.require(array, requirements=["W"])
+
+
 def _has_its_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Whether arrays of a file are what compiled loops rely on."""
     features, n_cells = arrays.get("features", np.empty(0)), len(arrays.get("centers", ()))
@@ -315,11 +321,4 @@ def _insert(
             name, value = new_ids[visitor, column], new_similarities[visitor, column]
             if name < 0 or value < values[-1] or (value == values[-1] and name > names[-1] >= 0):
                 continue
-            place = n_kept - 1
-            while place > 0 and (
-                values[place - 1] < value
-                or (values[place - 1] == value and names[place - 1] > name)
-            ):
-                values[place], names[place] = values[place - 1], names[place - 1]
-                place -= 1
-            values[place], names[place] = value, name
+            put_in_order(names, values, n_kept - 1, name, value)

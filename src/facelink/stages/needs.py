@@ -63,13 +63,10 @@ class Needs:
     disk_bytes: int
 
 
-def needs(task: Task, block_rows: int, n_threads: int | None = None) -> list[Needs]:
-    """What every stage of a task needs with blocks of so many rows, in order.
-
-    Threads are by default those that this process works with.
-    """
+def needs(task: Task, block_rows: int) -> list[Needs]:
+    """What every stage of a task needs with blocks of so many rows, in order."""
     n, dim = task.shape
-    n_threads = n_threads or int(get_num_threads())
+    n_threads = int(get_num_threads())
     k, width = task.subgraphs.k_at_hop[0], task.subgraphs.n_neighbors
     n_links = int(LINKS_PER_NEIGHBOR * n * k)
     merging = _MERGE_BYTES_PER_LINK[task.settings.merging.method(task.model)]
@@ -83,6 +80,16 @@ def needs(task: Task, block_rows: int, n_threads: int | None = None) -> list[Nee
         Needs("links", _combining_memory(task, block_rows), _LINK_BYTES * n_links + 8 * n),
         Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
     ]
+
+
+def block_memory(task: Task, block_rows: int) -> dict[str, int]:
+    """Bytes that a block of each stage needs where it is worked on alone, on one thread."""
+    return {
+        "features": _features_memory(task, block_rows),
+        "neighbors": _searching_memory(task, block_rows, n_threads=1),
+        "likelihoods": _judging_memory(task, block_rows, n_threads=1),
+        "links": _combining_memory(task, block_rows),
+    }
 
 
 def choose_block_rows(task: Task) -> int:
@@ -161,19 +168,29 @@ def _features_memory(task: Task, block_rows: int) -> int:
 
 
 def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
-    """Cells' centres are trained on samples; each thread ranks all cells for some faces."""
+    """Cells' centres are trained on samples, shards written one at a time; then all is searched."""
+    searching = _searching_memory(task, block_rows, n_threads)
+    if search_method(task) == "exact":
+        return searching
+    n, dim = task.shape
+    training = 2 * 40 * number_of_cells(n) * dim * 4
+    n_shards = task.settings.index_shards
+    writing = 4 * n * dim // n_shards if n_shards > 1 else 0
+    return max(searching, PROGRAM_BYTES + max(training, writing))
+
+
+def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
+    """Each thread ranks all cells for some faces; with shards, a block and answers are held."""
     n, dim = task.shape
     k, n_shards = task.subgraphs.n_neighbors, task.settings.index_shards
     rows = 32 * block_rows * (k + 9)
     if search_method(task) == "exact":
         return PROGRAM_BYTES + 4 * n * dim + rows
     n_cells = number_of_cells(n)
-    training = 2 * 40 * n_cells * dim * 4
     ranking = n_threads * (4 * 4_096 * n_cells + 3 * 16_384 * n_cells + 64 * _MiB)
-    if n_shards > 1:  # one is written at a time; then blocks and answers are held whole
-        training = max(training, 4 * n * dim // n_shards)
+    if n_shards > 1:
         rows += block_rows * (4 * dim + 8 * (k + 9) * (n_shards + 1))
-    return PROGRAM_BYTES + max(training, ranking + rows)
+    return PROGRAM_BYTES + ranking + rows
 
 
 def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:

@@ -22,7 +22,7 @@ from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
 from facelink.stages.folder import work_folder
 from facelink.stages.listening import Listener, Silent
-from facelink.stages.needs import check_disk, choose_block_rows, needs
+from facelink.stages.needs import block_memory, check_disk, choose_block_rows
 from facelink.stages.report import write_report
 from facelink.stages.settings import RunSettings
 from facelink.stages.sharded import AskShards, BeginQueries
@@ -106,7 +106,7 @@ def run(
         task = Task.load(settings, work)
         engine = engine or LocalEngine()
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
-        memory = {one.stage: one.memory_bytes for one in needs(task, block_rows, n_threads=1)}
+        memory = block_memory(task, block_rows)
         course = Course(work, block_rows, engine, listener or Silent(), memory)
         check_disk(task, work)
         for stage in (_features, _neighbors, _likelihoods, _links, _labels):

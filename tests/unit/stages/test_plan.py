@@ -14,6 +14,7 @@ from facelink.stages import needs as needs_module
 from facelink.stages.manifest import Manifest
 from facelink.stages.needs import (
     BLOCK_ROWS,
+    block_memory,
     choose_block_rows,
     machine_memory_bytes,
     missing_disk_bytes,
@@ -87,6 +88,15 @@ class TestNeeds:
         for text, expected in (("max", whole), ("123456789", 123_456_789)):
             limit.write_text(text + "\n")
             assert machine_memory_bytes() == expected
+
+    def test_a_block_takes_no_more_however_large_its_shard_is(self, settings, tmp_path):
+        sharded = replace(settings, neighbor_method="ivf", index_shards=4)
+        shapes = ((1_000_000, 256), (100_000_000, 256))
+        tasks = [task_of(sharded, tmp_path, shape) for shape in shapes]
+        few, many = (block_memory(task, 4_096)["neighbors"] for task in tasks)
+        assert many - few < 4 << 30  # ranking of 4 √N centres
+        assert needs(tasks[1], 4_096)[1].memory_bytes > 4 * 100_000_000 * 256 / 4
+        assert set(block_memory(tasks[0], 4_096)) == set(STAGES) - {"labels"}
 
     def test_disk_is_what_is_written(self, settings, done):
         planned = needs(task_of(settings, done), 4_096)
