@@ -1,7 +1,7 @@
 """Approximate search: the nearest cells first, then as many others as an instance needs."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,15 @@ from facelink.neighbors.blocks import run_in_blocks
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.centers import choose_nearest
 from facelink.neighbors.exact import N_SPARE_CANDIDATES, RecallSample
-from facelink.neighbors.visits import by_cell, promising_cells
+from facelink.neighbors.parts import DividedCells
+from facelink.neighbors.visits import (
+    NOWHERE,
+    Reach,
+    by_cell,
+    promising_cells,
+    promising_parts,
+    visits_of_cells,
+)
 from facelink.neighbors.walking import BestMembers
 
 _FIRST_CELLS = 8
@@ -26,6 +34,9 @@ _REACH_STEP = 1e-4
 _QUERY_BLOCK = 65_536
 """Instances that a thread walks through the cells with."""
 
+_MISSED_BY_CELLS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
+"""Shares, of the neighbours that may be missed, of those that no cell in reach holds."""
+
 
 @dataclass(frozen=True, eq=False)
 class CellSearch:
@@ -33,32 +44,36 @@ class CellSearch:
 
     Parameters
     ----------
-    index : CellIndex
-        The cells.
+    index : DividedCells
+        The cells and their parts.
     n_neighbors : int
         k.
     n_first : int
         Nearest cells that everyone looks into, from 1 to C.
-    reach : float
-        Then everyone looks into the cells where a member that is nearer than
-        the average by so many times the cell's scatter would be among the k
-        nearest; −inf to look into no more.
+    reach : Reach
+        Then everyone looks into the parts of cells where a member that is
+        nearer than the average by so many times the scatter would be among
+        the k nearest.
     """
 
-    index: CellIndex
+    index: DividedCells
     n_neighbors: int
     n_first: int
-    reach: float
+    reach: Reach = NOWHERE
 
     @classmethod
     def for_recall(
         cls,
         features: NDArray[np.float32],
-        index: CellIndex,
+        index: DividedCells,
         sample: RecallSample,
         recall: float,
     ) -> Self:
         """Choose how far to look so that a share of the sample's neighbours is in reach.
+
+        Neighbours that are not in reach are missed by their cells or by the
+        parts of these: of some ways to share them out, the one that compares
+        the sample with fewest members and centres of parts.
 
         Parameters
         ----------
@@ -71,23 +86,33 @@ class CellSearch:
         recall
             Share of all these neighbours, in (0, 1].
         """
-        n, k = len(features), sample.neighbors.shape[1]
-        wanted = _FIRST_MEMBERS * (k + 1 + N_SPARE_CANDIDATES) * index.n_cells
-        n_first = min(index.n_cells, max(_FIRST_CELLS, -(-wanted // n)))
-        cells = index.cell_of()[sample.neighbors]
+        n, k, n_cells = len(features), sample.neighbors.shape[1], index.cells.n_cells
+        wanted = _FIRST_MEMBERS * (k + 1 + N_SPARE_CANDIDATES) * n_cells
+        n_first = min(n_cells, max(_FIRST_CELLS, -(-wanted // n)))
+        cells = index.cells.cell_of()[sample.neighbors]
         with threadpool_limits(1, "blas"):
-            nearness = features[sample.instances] @ index.centers.T
+            nearness = features[sample.instances] @ index.cells.centers.T
         places = _places(nearness, cells)
-        n_needed = int(np.ceil(recall * places.size))
-        enough = int(np.sort(places, axis=None)[n_needed - 1])
+        n_missed = places.size - int(np.ceil(recall * places.size))
+        enough = _least_that_misses(places, n_missed)
         if enough <= n_first:
-            return cls(index, k, enough, -np.inf)
-        first = cls(index, k, n_first, -np.inf)
-        least = first._least_nearby(features, sample.instances)
-        nearer = least[:, None] - np.take_along_axis(nearness, cells, 1) * index.cohesion[cells]
-        reach_needed = np.where(places <= n_first, -np.inf, nearer / index.scatter()[cells])
-        reach = float(np.sort(reach_needed, axis=None)[n_needed - 1])
-        return cls(index, k, n_first, np.ceil(reach / _REACH_STEP) * _REACH_STEP)
+            return cls(index, k, int(enough))
+        least, nearest = cls(index, k, n_first)._look_around(features, sample.instances)
+        is_nearby = places <= n_first
+        needed = _reach_needed(index.cells, np.take_along_axis(nearness, cells, 1), cells, least)
+        needed[is_nearby] = -np.inf
+        parts = index.parts.cell_of()[sample.neighbors]
+        to_parts = _nearness(features, sample.instances, index.parts.centers, parts)
+        needed_of_parts = _reach_needed(index.parts, to_parts, parts, least)
+        needed_of_parts[is_nearby] = -np.inf
+        choices = []
+        for share in _MISSED_BY_CELLS:
+            of_cells = _round_up(_least_that_misses(needed, int(share * n_missed)))
+            in_cells = np.where(needed <= of_cells, needed_of_parts, np.inf)
+            of_parts = _round_up(_least_that_misses(in_cells, n_missed))
+            choices.append(cls(index, k, n_first, Reach(of_cells, of_parts)))
+        costs = [one._n_farther(features, sample.instances, least, nearest) for one in choices]
+        return choices[int(np.argmin([cost.sum() for cost in costs]))]
 
     def search(
         self, features: NDArray[np.float32], instances: NDArray[np.int64], n_candidates: int
@@ -119,7 +144,7 @@ class CellSearch:
     def n_compared(
         self, features: NDArray[np.float32], instances: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Count the members that each instance is compared with when its neighbours are sought.
+        """Count what each instance is compared with when its neighbours are sought.
 
         Parameters
         ----------
@@ -129,13 +154,12 @@ class CellSearch:
         Returns
         -------
         int64 (S,)
+            Members, and centres of parts; everyone is compared with the
+            centres of all cells besides.
         """
-        sizes = np.diff(self.index.starts)
-        with threadpool_limits(1, "blas"):
-            best, nearest = self._look_nearby(features, instances, self._room(features, instances))
-            rows, cells = self._farther(features, instances, best, nearest)
-        farther = np.bincount(rows, sizes[cells], len(instances)).astype(np.int64)
-        compared: NDArray[np.int64] = sizes[nearest].sum(axis=1) + farther
+        least, nearest = self._look_around(features, instances)
+        farther = self._n_farther(features, instances, least, nearest)
+        compared: NDArray[np.int64] = np.diff(self.index.cells.starts)[nearest].sum(1) + farther
         return compared
 
     def _fill(
@@ -146,21 +170,31 @@ class CellSearch:
     ) -> None:
         """Fill the candidates of some instances, on one thread."""
         best, nearest = self._look_nearby(features, instances, candidates)
-        rows, cells = self._farther(features, instances, best, nearest)
-        best.look_into(self.index, by_cell(rows, cells, self.index.n_cells))
+        if not self.reach.is_nowhere:
+            least = best.least_similarity(self.n_neighbors)
+            farther = promising_parts(
+                self.index, features, instances, nearest, least, self.reach
+            )
+            best.look_into(self.index.parts, farther)
 
-    def _farther(
+    def _n_farther(
         self,
         features: NDArray[np.float32],
         instances: NDArray[np.int64],
-        best: BestMembers,
+        least: NDArray[np.float32],
         nearest: NDArray[np.int32],
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Rows of instances, and the cells that they look into after the nearest ones."""
-        if self.reach == -np.inf:
-            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
-        least = best.least_similarity(self.n_neighbors)
-        return promising_cells(self.index, features, instances, nearest, least, self.reach)
+    ) -> NDArray[np.int64]:
+        """Centres of parts, and members of these, that each instance is compared with, (S,)."""
+        index, known = self.index, (features, instances, nearest, least, self.reach)
+        n_parts, sizes = np.diff(index.firsts), np.diff(index.parts.starts)
+        counts = np.zeros(len(instances), dtype=np.int64)
+        with threadpool_limits(1, "blas"):
+            for visits in promising_cells(index.cells, *known):
+                of_each = np.repeat(n_parts, np.diff(visits.firsts))
+                counts += np.bincount(visits.visitors, of_each, len(counts)).astype(np.int64)
+            for visit in promising_parts(index, *known):
+                counts[visit.rows] += sizes[visit.cell]
+        return counts
 
     def _look_nearby(
         self,
@@ -169,27 +203,59 @@ class CellSearch:
         candidates: NDArray[np.int32],
     ) -> tuple[BestMembers, NDArray[np.int32]]:
         """Look into everyone's nearest cells, and return these too: (S, n_first)."""
+        cells = self.index.cells
         best = BestMembers(features, instances, candidates)
         nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
-        choose_nearest(features, self.index.centers, instances, nearest)
+        choose_nearest(features, cells.centers, instances, nearest)
         rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
-        best.look_into(self.index, by_cell(rows, nearest.reshape(-1), self.index.n_cells))
+        visits = by_cell(rows, nearest.reshape(-1), cells.n_cells)
+        best.look_into(cells, visits_of_cells(features, instances, visits))
         return best, nearest
 
-    def _least_nearby(
+    def _look_around(
         self, features: NDArray[np.float32], instances: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Cosine of each instance's k-th nearest of those in its nearest cells, (S,)."""
-        with threadpool_limits(1, "blas"):
-            best, _ = self._look_nearby(features, instances, self._room(features, instances))
-        return best.least_similarity(self.n_neighbors)
-
-    def _room(
-        self, features: NDArray[np.float32], instances: NDArray[np.int64]
-    ) -> NDArray[np.int32]:
-        """Room for the candidates of some instances."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Cosine of each instance's k-th nearest in its nearest cells, (S,), and these cells."""
         n_candidates = min(len(features), self.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        return np.full((len(instances), n_candidates), -1, dtype=np.int32)
+        room = np.full((len(instances), n_candidates), -1, dtype=np.int32)
+        with threadpool_limits(1, "blas"):
+            best, nearest = self._look_nearby(features, instances, room)
+        return best.least_similarity(self.n_neighbors), nearest
+
+
+def _reach_needed(
+    cells: CellIndex,
+    nearness: NDArray[np.float32],
+    which: NDArray[np.int64],
+    least: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Reach from which on cells at some nearness, (S, K) both, promise what is needed, (S,)."""
+    needed: NDArray[np.float32] = least[:, None] - nearness * cells.cohesion[which]
+    return needed / cells.scatter[which]
+
+
+def _nearness(
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    centers: NDArray[np.float32],
+    which: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Cosines of instances (S,) and some centres of each (S, K)."""
+    with threadpool_limits(1, "blas"):
+        products = [
+            centers[some] @ features[instance]
+            for instance, some in zip(instances, which, strict=True)
+        ]
+    return np.stack(products)
+
+
+def _least_that_misses(values: NDArray[Any], n_missed: int) -> Any:
+    """Least value that is not below all but so many of some values."""
+    return np.sort(values, axis=None)[values.size - 1 - n_missed]
+
+
+def _round_up(reach: float) -> float:
+    return float(np.ceil(reach / _REACH_STEP) * _REACH_STEP)
 
 
 def _places(nearness: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.int64]:

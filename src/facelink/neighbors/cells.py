@@ -5,6 +5,7 @@ the cell of its nearest centre.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -37,7 +38,7 @@ class CellIndex:
     centers : float32 (C, D)
         L2-normalised centres.
     members : int32 (N,)
-        Instances in order of their cells, by id within a cell.
+        Instances in order of their cells.
     starts : int64 (C + 1,)
         Where each cell starts in `members`.
     cohesion : float32 (C,)
@@ -85,6 +86,7 @@ class CellIndex:
         cells[self.members] = np.repeat(np.arange(self.n_cells), np.diff(self.starts))
         return cells
 
+    @cached_property
     def scatter(self) -> NDArray[np.float32]:
         """Return the part of a cell's members that lies across its centre, (C,), in (0, 1].
 

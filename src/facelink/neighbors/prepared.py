@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
-from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.exact import (
     Found,
     Propose,
@@ -22,6 +21,8 @@ from facelink.neighbors.exact import (
 )
 from facelink.neighbors.graph import MAX_INSTANCES
 from facelink.neighbors.on_device import propose_on
+from facelink.neighbors.parts import DividedCells
+from facelink.neighbors.stored_cells import cells_to_store, stored_cells
 
 METHODS = ("auto", "exact", "ivf", "hnsw")
 
@@ -32,7 +33,7 @@ AUTO_EXACT_LIMIT_ON_CUDA = 2_000_000
 """The same on a GPU; by arithmetic: 2·10¹⁵ operations of 256-d products, a minute at 40 TFLOP/s."""
 
 _HNSW_LINKS = 32
-_FORMAT, _VERSION = "facelink.neighbor_search", 1
+_FORMAT, _VERSION = "facelink.neighbor_search", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class PreparedSearch:
         sample = RecallSample.draw(features, n_neighbors, seed)
         cells, walk = None, None
         if method == "ivf":
-            index = CellIndex.build(features, seed)
+            index = DividedCells.build(features, seed)
             cells = CellSearch.for_recall(features, index, sample, recall_target)
         else:
             walk = _navigable_graph(features, n_neighbors)
@@ -143,10 +144,9 @@ class PreparedSearch:
             "recall": self.recall,
         }
         if self.cells is not None:
-            index = self.cells.index
-            arrays = {name: getattr(index, name) for name in _INDEX_ARRAYS}
-            metadata["n_first"] = self.cells.n_first
-            metadata["reach"] = None if self.cells.reach == -np.inf else self.cells.reach
+            arrays, reaches = cells_to_store(self.cells.index, self.cells.reach)
+            arrays["members"] = self.cells.index.cells.members
+            metadata |= {"n_first": self.cells.n_first, **reaches}
         save_arrays(path, arrays, metadata)
 
     @classmethod
@@ -189,7 +189,7 @@ class PreparedSearch:
             raise InputError(f"{where}: method {method!r} for k={k}; prepare it again.")
         if method == "exact":
             return cls(features, k, method, device=device)
-        return cls(features, k, method, recall, _stored_cells(arrays, metadata, features, where))
+        return cls(features, k, method, recall, _cells_in(arrays, metadata, features, where))
 
     def _propose(self) -> Propose:
         cells, walk, features = self.cells, self.walk, self.features
@@ -198,42 +198,23 @@ class PreparedSearch:
         return lambda instances, n: walk.search(features[instances], n)[1]
 
 
-_INDEX_ARRAYS = ("centers", "members", "starts", "cohesion")
-
-
-def _stored_cells(
+def _cells_in(
     arrays: dict[str, NDArray[Any]],
     metadata: dict[str, Any],
     features: NDArray[np.float32],
     where: str,
 ) -> CellSearch:
-    """Check what compiled loops rely on: shapes, types, and ids within the features."""
+    """Check that a file's cells are those of the features, as far as their shape tells."""
     n, dim = features.shape
-    n_cells = len(arrays.get("centers", ()))
-    expected = {
-        "centers": ((n_cells, dim), np.dtype(np.float32)),
-        "members": ((n,), np.dtype(np.int32)),
-        "starts": ((n_cells + 1,), np.dtype(np.int64)),
-        "cohesion": ((n_cells,), np.dtype(np.float32)),
-    }
-    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-    n_first, reach = metadata.get("n_first"), metadata.get("reach")
-    if (
-        found != expected
-        or not isinstance(n_first, int)
-        or not 1 <= n_first <= n_cells
-        or not isinstance(reach, float | None)
-    ):
+    n_first, members = metadata.get("n_first"), arrays.get("members", np.empty(0))
+    found = None
+    if members.shape == (n,) and members.dtype == np.int32:
+        found = stored_cells(arrays, metadata, members, dim)
+    if found is None or not isinstance(n_first, int) or not 1 <= n_first <= found[0].cells.n_cells:
         raise InputError(f"{where}: its cells do not suit features {features.shape}; prepare anew.")
-    index = CellIndex(*(arrays[name] for name in _INDEX_ARRAYS))
-    is_partition = index.starts[0] == 0 and index.starts[-1] == n
-    if (
-        not is_partition
-        or (np.diff(index.starts) < 0).any()
-        or (np.bincount(index.members.clip(0), minlength=n)[:n] != 1).any()
-    ):
+    if members.min() < 0 or (np.bincount(members, minlength=n)[:n] != 1).any():
         raise InputError(f"{where}: its cells do not hold each instance once; prepare it again.")
-    return CellSearch(index, metadata["n_neighbors"], n_first, -np.inf if reach is None else reach)
+    return CellSearch(found[0], metadata["n_neighbors"], n_first, found[1])
 
 
 def check_request(n_instances: int, n_neighbors: int, method: str) -> None:

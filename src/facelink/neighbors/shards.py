@@ -6,7 +6,7 @@ the list found so far. What a shard answers has the cosines of `exact.cosine`, w
 depends on nothing, so that the lists put together are those of one index.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,11 +23,13 @@ from facelink.neighbors.cells import CellIndex, number_of_cells
 from facelink.neighbors.centers import nearest_centers
 from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found, cosine, put_in_order
 from facelink.neighbors.graph import MISSING
+from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.prepared import PreparedSearch
-from facelink.neighbors.visits import by_cell, promising_cells
+from facelink.neighbors.stored_cells import cells_to_store, stored_cells
+from facelink.neighbors.visits import Reach, Visit, by_cell, promising_parts, visits_of_cells
 from facelink.neighbors.walking import BestMembers
 
-_FORMAT, _VERSION = "facelink.index_shard", 1
+_FORMAT, _VERSION = "facelink.index_shard", 2
 
 
 class Answer(NamedTuple):
@@ -82,7 +84,8 @@ class Queries:
             Whose neighbours are sought.
         """
         cells = _cells_of(search)
-        nearest = nearest_centers(search.features, cells.index.centers, instances, cells.n_first)
+        centers = cells.index.cells.centers
+        nearest = nearest_centers(search.features, centers, instances, cells.n_first)
         n_candidates = min(len(search.features), search.n_neighbors + 1 + N_SPARE_CANDIDATES)
         shape = len(instances), n_candidates
         return cls(
@@ -121,21 +124,21 @@ class IndexShard:
     ----------
     first_cell : int
         Number of the first one.
-    index : CellIndex
-        The cells; members are numbered from 0, in their order.
+    index : DividedCells
+        The cells and their parts; members are numbered from 0, in their order.
     features : float32 (M, D)
         Of the members, in their order; may be memory-mapped.
     ids : int32 (M,)
         Instances that the members are.
-    reach : float
+    reach : Reach
         As for `CellSearch`.
     """
 
     first_cell: int
-    index: CellIndex
+    index: DividedCells
     features: NDArray[np.float32]
     ids: NDArray[np.int32]
-    reach: float
+    reach: Reach
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -147,51 +150,50 @@ class IndexShard:
             If it is missing, damaged or of another kind.
         """
         arrays, metadata = load_arrays(path, "index shard", mapped=True)
-        first_cell, reach = metadata.get("first_cell"), metadata.get("reach")
+        first_cell = metadata.get("first_cell")
+        features, ids = (arrays.get(name, np.empty(0)) for name in ("features", "members"))
+        found = None
+        if features.ndim == 2 and ids.shape == features.shape[:1]:
+            members = np.arange(len(ids), dtype=np.int32)
+            found = stored_cells(arrays, metadata, members, features.shape[1])
         if (
             metadata.get("format") != _FORMAT
             or metadata.get("version") != _VERSION
             or not isinstance(first_cell, int)
-            or not isinstance(reach, float | None)
-            or not _has_its_form(arrays)
+            or features.dtype != np.float32
+            or ids.dtype != np.int32
+            or found is None
         ):
             raise InputError(f"index shard {path}: not one of this version; prepare it again.")
-        members = np.arange(len(arrays["members"]), dtype=np.int32)
-        index = CellIndex(arrays["centers"], members, arrays["starts"], arrays["cohesion"])
-        reach = -np.inf if reach is None else reach
-        return cls(first_cell, index, arrays["features"], arrays["members"], reach)
+        return cls(first_cell, found[0], features, ids, found[1])
 
     def look_nearby(self, queries: Queries) -> Answer:
         """Look into those of everyone's nearest cells that are here."""
+        n_cells, n_first = self.index.cells.n_cells, queries.nearest.shape[1]
         cells = queries.nearest.reshape(-1) - self.first_cell
-        rows = np.repeat(np.arange(len(queries.nearest), dtype=np.int32), queries.nearest.shape[1])
-        is_here = (cells >= 0) & (cells < self.index.n_cells)
-        return self._look(queries, rows[is_here], cells[is_here].astype(np.int32))
+        rows = np.repeat(np.arange(len(queries.nearest), dtype=np.int32), n_first)
+        is_here = (cells >= 0) & (cells < n_cells)
+        visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
+        of_rows, instances = _looking(queries)
+        return self._look(queries, self.index.cells, visits_of_cells(of_rows, instances, visits))
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
-        if self.reach == -np.inf:
-            nobody = np.empty(0, dtype=np.int32)
-            return self._look(queries, nobody, nobody)
         least = queries.least_similarity(n_neighbors)
-        everyone = np.arange(len(least))
         known = queries.nearest - np.int32(self.first_cell)
-        rows, cells = promising_cells(
-            self.index, queries.features, everyone, known, least, self.reach
-        )
-        return self._look(queries, rows, cells)
+        farther = promising_parts(self.index, *_looking(queries), known, least, self.reach)
+        return self._look(queries, self.index.parts, farther)
 
-    def _look(self, queries: Queries, rows: NDArray[np.int32], cells: NDArray[np.int32]) -> Answer:
+    def _look(self, queries: Queries, cells: CellIndex, visits: Iterable[Visit]) -> Answer:
         """Compare rows of the queries with the members of the cells that they look into."""
-        visitors, visitor_of = np.unique(rows, return_inverse=True)
-        places = np.full((len(visitors), queries.ids.shape[1]), -1, dtype=np.int32)
-        looking = _writable(queries.features)
-        best = BestMembers(looking, visitors.astype(np.int64), places, self.features)
-        visits = by_cell(visitor_of.astype(np.int32), cells, self.index.n_cells)
-        best.look_into(self.index, visits)
-        similarities = _cosines(looking, visitors, self.features, places)
+        looking, everyone = _looking(queries)
+        places = np.full(queries.ids.shape, -1, dtype=np.int32)
+        BestMembers(looking, everyone, places, self.features).look_into(cells, visits)
+        rows = np.flatnonzero((places >= 0).any(axis=1)).astype(np.int32)
+        places = places[rows]
+        similarities = _cosines(looking, rows, self.features, places)
         ids = np.where(places < 0, np.int32(MISSING), self.ids[places])
-        return Answer(visitors, ids, similarities)
+        return Answer(rows, ids, similarities)
 
 
 def check_shards(n_instances: int, method: str, n_shards: int) -> None:
@@ -229,20 +231,14 @@ def write_shards(search: PreparedSearch, paths: Sequence[Path]) -> None:
     """
     check_shards(len(search.features), search.method, len(paths))
     cells = _cells_of(search)
-    index, n_shards = cells.index, len(paths)
-    reach = None if cells.reach == -np.inf else cells.reach
-    for path, cells_here in zip(paths, _divided(index.starts, n_shards), strict=True):
-        members = index.members[index.starts[cells_here.start] : index.starts[cells_here.stop]]
-        arrays = {
-            "centers": index.centers[cells_here],
-            "cohesion": index.cohesion[cells_here],
-            "starts": index.starts[cells_here.start : cells_here.stop + 1]
-            - index.starts[cells_here.start],
-            "members": members,
-            "features": search.features[members],
-        }
-        metadata = {"format": _FORMAT, "version": _VERSION, "first_cell": cells_here.start}
-        save_arrays(path, arrays, {**metadata, "reach": reach})
+    starts = cells.index.cells.starts
+    for path, which in zip(paths, _divided(starts, len(paths)), strict=True):
+        index = cells.index.only(which)
+        arrays, metadata = cells_to_store(index, cells.reach)
+        members = index.cells.members
+        arrays |= {"members": members, "features": search.features[members]}
+        described = {"format": _FORMAT, "version": _VERSION, "first_cell": which.start}
+        save_arrays(path, arrays, described | metadata)
 
 
 def _divided(starts: NDArray[np.int64], n_shards: int) -> list[slice]:
@@ -261,31 +257,17 @@ def _cells_of(search: PreparedSearch) -> CellSearch:
     return search.cells
 
 
+def _looking(queries: Queries) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features of the rows of queries, and the rows."""
+    return _writable(queries.features), np.arange(len(queries.instances), dtype=np.int64)
+
+
 def _writable(array: NDArray[Any]) -> NDArray[Any]:
     """The array, or a copy if it may not be written, as when it came from another process.
 
     Loops would be compiled once more for such arrays.
     """
     return np.require(array, requirements=["W"])
-
-
-def _has_its_form(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether arrays of a file are what compiled loops rely on."""
-    features, n_cells = arrays.get("features", np.empty(0)), len(arrays.get("centers", ()))
-    if features.ndim != 2:
-        return False
-    n, dim = features.shape
-    expected = {
-        "centers": ((n_cells, dim), np.dtype(np.float32)),
-        "cohesion": ((n_cells,), np.dtype(np.float32)),
-        "starts": ((n_cells + 1,), np.dtype(np.int64)),
-        "members": ((n,), np.dtype(np.int32)),
-        "features": ((n, dim), np.dtype(np.float32)),
-    }
-    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != expected:
-        return False
-    starts = arrays["starts"]
-    return bool(starts[0] == 0 and starts[-1] == n and (np.diff(starts) >= 0).all())
 
 
 @njit(parallel=True, nogil=True, cache=True)

@@ -4,15 +4,16 @@ The similarities of a cell are one matrix product, several times faster on a CPU
 inner products one by one; so the cells are walked through, not the instances.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.exact import ROUNDING, STRIDE, cosine, maximum
-from facelink.neighbors.visits import Visits
+from facelink.neighbors.visits import Visit, gather
 
-_VISITORS_AT_ONCE = 4_096
 _PRODUCTS_AT_ONCE = 1 << 24
 """Similarities of a thread at a time, 64 MiB, however many members a cell has."""
 
@@ -46,24 +47,20 @@ class BestMembers:
         self._candidates = candidates
         self._values = np.full(candidates.shape, -np.inf, dtype=np.float32)
 
-    def look_into(self, index: CellIndex, visits: Visits) -> None:
-        """Compare the visitors of each cell with its members; no cell twice for the same row."""
-        dim = self._features.shape[1]
-        largest = max(1, int(np.diff(index.starts).max()))
-        at_once = max(1, min(_VISITORS_AT_ONCE, _PRODUCTS_AT_ONCE // largest))
-        queries = np.empty((at_once, dim), dtype=np.float32)
-        products = np.empty(at_once * largest, dtype=np.float32)
-        for cell in np.flatnonzero(np.diff(visits.firsts)).tolist():
-            members = index.members_of(cell)
-            of_members = self._of_members[members].T
-            end = visits.firsts[cell + 1]
-            for start in range(visits.firsts[cell], end, at_once):
-                rows = visits.visitors[start : min(start + at_once, end)]
-                of_rows = queries[: len(rows)]
-                _gather(self._features, self._instances, rows, of_rows)
-                made = products[: len(rows) * len(members)].reshape(len(rows), len(members))
-                np.matmul(of_rows, of_members, out=made)
-                _keep_best(made, rows, members, self._values, self._candidates)
+    def look_into(self, cells: CellIndex, visits: Iterable[Visit]) -> None:
+        """Compare visitors with the members of the cells; no cell twice for the same row."""
+        largest = int(np.diff(cells.starts).max(initial=1))
+        products = np.empty(max(largest, _PRODUCTS_AT_ONCE), dtype=np.float32)
+        for cell, rows, of_rows in visits:
+            members = cells.members_of(cell)
+            of_members = gather(self._of_members, members)
+            at_once = max(1, _PRODUCTS_AT_ONCE // max(1, len(members)))
+            for start in range(0, len(rows), at_once):
+                some = slice(start, start + at_once)
+                shape = len(rows[some]), len(members)
+                made = products[: shape[0] * shape[1]].reshape(shape)
+                np.matmul(of_rows[some], of_members.T, out=made)
+                _keep_best(made, rows[some], members, self._values, self._candidates)
 
     def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
         """Cosine of each row's n-th nearest other instance so far, (S,); −inf without so many."""
@@ -71,19 +68,6 @@ class BestMembers:
             self._features, self._instances, self._values, self._candidates, n_neighbors
         )
         return nth
-
-
-@njit(nogil=True, cache=True)
-def _gather(
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    gathered: NDArray[np.float32],
-) -> None:
-    for place in range(len(rows)):
-        instance = instances[rows[place]]
-        for column in range(features.shape[1]):
-            gathered[place, column] = features[instance, column]
 
 
 @njit(nogil=True, cache=True)

@@ -40,7 +40,9 @@ class TestRows:
         numba.set_num_threads(1)
         in_one = PreparedSearch.prepare(FEATURES, K, "ivf")
         numba.set_num_threads(before)
-        np.testing.assert_array_equal(in_one.cells.index.centers, in_two.cells.index.centers)
+        of_one, of_two = in_one.cells.index, in_two.cells.index
+        np.testing.assert_array_equal(of_one.cells.centers, of_two.cells.centers)
+        np.testing.assert_array_equal(of_one.parts.centers, of_two.parts.centers)
         assert (in_one.cells.n_first, in_one.cells.reach) == (
             in_two.cells.n_first,
             in_two.cells.reach,
@@ -63,17 +65,21 @@ class TestFile:
         ("array", "metadata", "message"),
         [
             ({}, {"format": "facelink.links"}, "not written by this version"),
-            ({}, {"version": 2}, "not written by this version"),
+            ({}, {"version": 1}, "not written by this version"),
             ({}, {"n_instances": 5}, "prepared for 5 instances, but there are 600"),
             ({}, {"n_neighbors": 600}, "method 'ivf' for k=600"),
             ({}, {"method": "hnsw"}, "method 'hnsw' for k=8"),
             ({}, {"n_first": 10**6}, r"do not suit features \(600, 24\)"),
-            ({}, {"reach": "far"}, "do not suit features"),
-            ({"starts": np.array([0, 600])}, {}, "do not suit features"),
+            ({}, {"reach_of_cells": "far"}, "do not suit features"),
+            ({}, {"reach_of_parts": 3}, "do not suit features"),
+            ({"part_starts": np.array([0, 600])}, {}, "do not suit features"),
+            ({"firsts": np.arange(1, 17)}, {}, "do not suit features"),
             ({"cohesion": np.zeros(15)}, {}, "do not suit features"),
             ({"members": np.zeros(600, np.int32)}, {}, "do not hold each instance once"),
             ({"members": np.full(600, -7, np.int32)}, {}, "do not hold each instance once"),
-            ({"starts": np.array([0, 600, 7] + 13 * [600])}, {}, "do not hold each instance once"),
+            ({"members": np.arange(600, dtype=np.int32) - 1}, {}, "do not hold each instance once"),
+            ({"members": np.arange(-7, 593, dtype=np.int32)}, {}, "do not hold each instance once"),
+            ({"part_starts": np.array([0, 600, 7] + 13 * [600])}, {}, "do not suit features"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, tmp_path, array, metadata, message):

@@ -3,6 +3,7 @@ import pytest
 
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
+from facelink.neighbors import parts
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import IndexShard, Queries, write_shards
 from tests.helpers import clustered_features
@@ -10,6 +11,11 @@ from tests.helpers import clustered_features
 K = 12
 FEATURES, _ = clustered_features(60, 15, 16, spread=1.0)
 EVERYONE = np.arange(len(FEATURES))
+
+
+@pytest.fixture(autouse=True, params=[64, 8], ids=["whole cells", "cells in parts"])
+def _faces_per_part(request, monkeypatch):
+    monkeypatch.setattr(parts, "_FACES_PER_PART", request.param)
 
 
 def prepared(recall=0.98, features=FEATURES, k=K):
@@ -41,7 +47,7 @@ def test_shards_find_what_one_index_finds(tmp_path, n_shards, recall):
 
 def test_as_many_shards_as_cells(tmp_path):
     search = prepared()
-    shards = shards_of(search, search.cells.index.n_cells, tmp_path)
+    shards = shards_of(search, search.cells.index.cells.n_cells, tmp_path)
     some = np.array([5, 700, 3])
     np.testing.assert_array_equal(found_by(search, shards, some)[0], search.rows(some)[0])
 
@@ -61,7 +67,7 @@ def test_each_member_is_in_one_shard_and_shards_are_about_equal(tmp_path):
         np.testing.assert_array_equal(shard.features, FEATURES[shard.ids])
         assert len(shard.ids) == pytest.approx(len(FEATURES) / 4, rel=0.25)
     assert [shard.first_cell for shard in shards[1:]] == list(
-        np.cumsum([shard.index.n_cells for shard in shards])[:-1]
+        np.cumsum([shard.index.cells.n_cells for shard in shards])[:-1]
     )
 
 
@@ -83,7 +89,7 @@ def test_a_query_reads_nothing_but_its_rows(tmp_path):
 
 def test_more_shards_than_cells(tmp_path):
     search = prepared()
-    n_cells = search.cells.index.n_cells
+    n_cells = search.cells.index.cells.n_cells
     with pytest.raises(InputError, match=rf"index_shards={n_cells + 1}, .* has {n_cells} cells"):
         shards_of(search, n_cells + 1, tmp_path)
 
@@ -97,7 +103,7 @@ def test_an_exact_search_has_no_shards(tmp_path):
     ("name", "value"),
     [
         ("features", np.zeros((3, 16), dtype=np.float32)),
-        ("starts", np.zeros(5, dtype=np.int64)),
+        ("part_starts", np.zeros(5, dtype=np.int64)),
         ("members", np.zeros(len(FEATURES), dtype=np.int64)),
     ],
 )
