@@ -16,14 +16,16 @@ from facelink.neighbors.visits import (
     NOWHERE,
     Reach,
     by_cell,
-    promising_cells,
+    n_centers_of_parts,
     promising_parts,
     visits_of_cells,
 )
 from facelink.neighbors.walking import BestMembers
 
 _FIRST_CELLS = 8
-"""Cells that everyone looks into, at least."""
+"""Cells that everyone looks into, at least. With its own cell alone a face misses its person's
+photographs in the next one and finds all strangers of its own: at 1.7 million faces that is a recall
+of 0.81, and groups of a BCubed F of 76."""
 
 _FIRST_MEMBERS = 4
 """Members of these on the average, for each candidate wanted."""
@@ -96,7 +98,7 @@ class CellSearch:
         n_missed = places.size - int(np.ceil(recall * places.size))
         enough = _least_that_misses(places, n_missed)
         if enough <= n_first:
-            return cls(index, k, int(enough))
+            return cls(index, k, n_first)
         least, nearest = cls(index, k, n_first)._look_around(features, sample.instances)
         is_nearby = places <= n_first
         needed = _reach_needed(index.cells, np.take_along_axis(nearness, cells, 1), cells, least)
@@ -170,12 +172,11 @@ class CellSearch:
     ) -> None:
         """Fill the candidates of some instances, on one thread."""
         best, nearest = self._look_nearby(features, instances, candidates)
-        if not self.reach.is_nowhere:
-            least = best.least_similarity(self.n_neighbors)
-            farther = promising_parts(
-                self.index, features, instances, nearest, least, self.reach
-            )
-            best.look_into(self.index.parts, farther)
+        if self.reach.is_nowhere:
+            return
+        least = best.least_similarity(self.n_neighbors)
+        for visits in promising_parts(self.index, features, instances, nearest, least, self.reach):
+            best.look_into(self.index.parts, visits_of_cells(features, instances, visits))
 
     def _n_farther(
         self,
@@ -185,15 +186,12 @@ class CellSearch:
         nearest: NDArray[np.int32],
     ) -> NDArray[np.int64]:
         """Centres of parts, and members of these, that each instance is compared with, (S,)."""
-        index, known = self.index, (features, instances, nearest, least, self.reach)
-        n_parts, sizes = np.diff(index.firsts), np.diff(index.parts.starts)
-        counts = np.zeros(len(instances), dtype=np.int64)
+        known = (self.index, features, instances, nearest, least, self.reach)
+        sizes = np.diff(self.index.parts.starts)
         with threadpool_limits(1, "blas"):
-            for visits in promising_cells(index.cells, *known):
-                of_each = np.repeat(n_parts, np.diff(visits.firsts))
-                counts += np.bincount(visits.visitors, of_each, len(counts)).astype(np.int64)
-            for visit in promising_parts(index, *known):
-                counts[visit.rows] += sizes[visit.cell]
+            counts = n_centers_of_parts(*known)
+            for visits in promising_parts(*known):
+                np.add.at(counts, visits.visitors, np.repeat(sizes, np.diff(visits.firsts)))
         return counts
 
     def _look_nearby(

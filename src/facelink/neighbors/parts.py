@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.exact import cosine
 
-_FACES_PER_PART = 64
-"""Members of a part on the average. With 64 and 32, at 5.2 million faces, half of the members of a
-cell that promises a neighbour need not be looked at; with fewer, more centres have to be."""
+_FACES_PER_PART = 32
+"""Members of a part on the average. At 1.7 million faces and a recall of 0.95, parts of 32 take 12 %
+less time than those of 64, which compare with a quarter more."""
 
 _MOST_PARTS = 64
 """Parts of a cell at most: finding them takes time in proportion, of a cell of a million too."""
@@ -126,9 +126,7 @@ def _divide(
 
 
 @njit(nogil=True, cache=True)
-def _find_parts(
-    rows: NDArray[np.float32], centers: NDArray[np.float32]
-) -> NDArray[np.int64]:
+def _find_parts(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.int64]:
     """Fill in centres by spherical k-means, and return the nearest of each row.
 
     The first centres are rows at equal distances. One that is nearest to no row stays as it was.

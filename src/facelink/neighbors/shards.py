@@ -8,7 +8,7 @@ depends on nothing, so that the lists put together are those of one index.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -174,15 +174,17 @@ class IndexShard:
         rows = np.repeat(np.arange(len(queries.nearest), dtype=np.int32), n_first)
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
-        of_rows, instances = _looking(queries)
-        return self._look(queries, self.index.cells, visits_of_cells(of_rows, instances, visits))
+        nearby = visits_of_cells(*_looking(queries), visits)
+        return self._look(queries, self.index.cells, nearby)
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
         least = queries.least_similarity(n_neighbors)
         known = queries.nearest - np.int32(self.first_cell)
-        farther = promising_parts(self.index, *_looking(queries), known, least, self.reach)
-        return self._look(queries, self.index.parts, farther)
+        looking = _looking(queries)
+        visits = promising_parts(self.index, *looking, known, least, self.reach)
+        farther = (visits_of_cells(*looking, some) for some in visits)
+        return self._look(queries, self.index.parts, chain.from_iterable(farther))
 
     def _look(self, queries: Queries, cells: CellIndex, visits: Iterable[Visit]) -> Answer:
         """Compare rows of the queries with the members of the cells that they look into."""

@@ -86,22 +86,20 @@ class Visits(NamedTuple):
     firsts: NDArray[np.int64]
 
 
-def promising_cells(
-    index: CellIndex,
+def promising_parts(
+    index: DividedCells,
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
     known: NDArray[np.int32],
     least: NDArray[np.float32],
     reach: Reach,
 ) -> Iterator[Visits]:
-    """Find the cells where a member may be as near as the least near neighbour found so far.
-
-    Nobody looks into any if no cell is in reach.
+    """Find the parts where a member may be as near as the least near neighbour found so far.
 
     Parameters
     ----------
     index
-        The cells.
+        The cells and their parts.
     features : float32 (N, D)
         L2-normalised rows.
     instances : int64 (S,)
@@ -112,59 +110,76 @@ def promising_cells(
     least : float32 (S,)
         Cosine that a new neighbour has to reach.
     reach
-        That of cells counts.
+        How much nearer than the average a member may be, of cells and of
+        their parts.
 
     Yields
     ------
     Visits
-        Of some rows after others: at most some 30 million at a time. Without
-        the known cells.
+        Of parts, without those of known cells; of some rows after others, at
+        most some 30 million at a time.
     """
-    if reach.is_nowhere:
-        return
-    rows, cells, n_visits = [], [], 0
-    slack = np.float32(reach.of_cells) * index.scatter
-    for start in range(0, len(instances), _RANKING_BLOCK):
-        block = slice(start, start + _RANKING_BLOCK)
-        queries = features[instances[block]]
-        products = queries @ index.centers.T
-        is_promising = _mark_promising(
-            queries, index.centers, products, index.cohesion, slack, known[block], least[block]
+    parts, rows, which, n_visits = index.parts, [], [], 0
+    slack = np.float32(reach.of_parts) * parts.scatter
+    for start, queries, in_cells in _promising_cells(
+        index.cells, features, instances, known, least, reach
+    ):
+        some_rows, some_parts = _near_parts(
+            queries,
+            *in_cells,
+            index.firsts,
+            parts.centers,
+            parts.cohesion,
+            slack,
+            least[start : start + len(queries)],
         )
-        some_rows, some_cells = _marked(is_promising)
         rows.append(some_rows + np.int32(start))
-        cells.append(some_cells)
+        which.append(some_parts)
         n_visits += len(some_rows)
-        if n_visits >= _VISITS_AT_ONCE or block.stop >= len(instances):
-            yield by_cell(np.concatenate(rows), np.concatenate(cells), index.n_cells)
-            rows, cells, n_visits = [], [], 0
+        if n_visits >= _VISITS_AT_ONCE or start + len(queries) == len(instances):
+            yield by_cell(np.concatenate(rows), np.concatenate(which), parts.n_cells)
+            rows, which, n_visits = [], [], 0
 
 
-def promising_parts(
+def n_centers_of_parts(
     index: DividedCells,
     features: NDArray[np.float32],
     instances: NDArray[np.int64],
     known: NDArray[np.int32],
     least: NDArray[np.float32],
     reach: Reach,
-) -> Iterator[Visit]:
-    """Find the parts of promising cells that promise a neighbour themselves.
+) -> NDArray[np.int64]:
+    """Count the centres that each instance is compared with to find promising parts, (S,).
 
-    Parameters
-    ----------
-    index
-        The cells and their parts.
-    features, instances, known, least, reach
-        As for `promising_cells`.
-
-    Yields
-    ------
-    Visit
-        Of a part.
+    Parameters are those of `promising_parts`.
     """
-    for visits in promising_cells(index.cells, features, instances, known, least, reach):
-        for visit in visits_of_cells(features, instances, visits):
-            yield from _visits_of_parts(index, visit, least[visit.rows], reach)
+    n_parts = np.diff(index.firsts)
+    counts = np.zeros(len(instances), dtype=np.int64)
+    for start, _, visits in _promising_cells(index.cells, features, instances, known, least, reach):
+        np.add.at(counts, visits.visitors + start, np.repeat(n_parts, np.diff(visits.firsts)))
+    return counts
+
+
+def _promising_cells(
+    cells: CellIndex,
+    features: NDArray[np.float32],
+    instances: NDArray[np.int64],
+    known: NDArray[np.int32],
+    least: NDArray[np.float32],
+    reach: Reach,
+) -> Iterator[tuple[int, NDArray[np.float32], Visits]]:
+    """Yield the first row of a block, the features of its rows, and which look into which cells."""
+    if reach.is_nowhere:
+        return
+    slack = np.float32(reach.of_cells) * cells.scatter
+    for start in range(0, len(instances), _RANKING_BLOCK):
+        block = slice(start, start + _RANKING_BLOCK)
+        queries = features[instances[block]]
+        products = queries @ cells.centers.T
+        visits = _near_cells(
+            queries, cells.centers, products, cells.cohesion, slack, known[block], least[block]
+        )
+        yield start, queries, by_cell(*visits, cells.n_cells)
 
 
 def visits_of_cells(
@@ -188,27 +203,6 @@ def visits_of_cells(
             yield Visit(cell, rows, gather(features, instances[rows]))
 
 
-def _visits_of_parts(
-    index: DividedCells, visit: Visit, least: NDArray[np.float32], reach: Reach
-) -> Iterator[Visit]:
-    """Who of those that look into a cell look into which of its parts."""
-    parts, here = index.parts, index.parts_of(visit.cell)
-    centers = parts.centers[here]
-    is_promising = _mark_promising(
-        visit.features,
-        centers,
-        visit.features @ centers.T,
-        parts.cohesion[here],
-        np.float32(reach.of_parts) * parts.scatter[here],
-        np.empty((len(least), 0), dtype=np.int32),
-        least,
-    )
-    looking = by_cell(*_marked(is_promising), len(centers))
-    for part in np.flatnonzero(np.diff(looking.firsts)).tolist():
-        which = looking.visitors[looking.firsts[part] : looking.firsts[part + 1]]
-        yield Visit(here.start + part, visit.rows[which], gather(visit.features, which))
-
-
 @njit(nogil=True, cache=True)
 def gather(
     features: NDArray[np.float32], which: NDArray[np.int32] | NDArray[np.int64]
@@ -220,20 +214,6 @@ def gather(
         for column in range(features.shape[1]):
             gathered[place, column] = features[row, column]
     return gathered
-
-
-@njit(nogil=True, cache=True)
-def _marked(marks: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Rows and columns of what is marked, by row."""
-    n_marked = np.count_nonzero(marks)
-    rows, columns = np.empty(n_marked, dtype=np.int32), np.empty(n_marked, dtype=np.int32)
-    place = 0
-    for row in range(marks.shape[0]):
-        for column in range(marks.shape[1]):
-            if marks[row, column]:
-                rows[place], columns[place] = row, column
-                place += 1
-    return rows, columns
 
 
 @njit(nogil=True, cache=True)
@@ -252,7 +232,7 @@ def by_cell(rows: NDArray[np.int32], cells: NDArray[np.int32], n_cells: int) -> 
 
 
 @njit(nogil=True, cache=True)
-def _mark_promising(
+def _near_cells(
     queries: NDArray[np.float32],
     centers: NDArray[np.float32],
     products: NDArray[np.float32],
@@ -260,17 +240,70 @@ def _mark_promising(
     slack: NDArray[np.float32],
     known: NDArray[np.int32],
     least: NDArray[np.float32],
-) -> NDArray[np.bool_]:
-    """Whether cohesion · cosine + slack reaches the least similarity, (S, C); not where known."""
-    is_promising = np.empty(products.shape, dtype=np.bool_)
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Rows and cells where cohesion · cosine + slack reaches the least similarity; not known ones.
+
+    By row, then by cell.
+    """
+    is_near = np.empty(products.shape, dtype=np.bool_)
     for row in range(len(products)):
         for cell in range(len(centers)):
             surplus = products[row, cell] * cohesion[cell] + slack[cell] - least[row]
             if abs(surplus) < ROUNDING:
                 exact = cosine(queries[row], centers[cell])
                 surplus = exact * cohesion[cell] + slack[cell] - least[row]
-            is_promising[row, cell] = surplus >= 0
+            is_near[row, cell] = surplus >= 0
         for cell in known[row]:
             if 0 <= cell < len(centers):
-                is_promising[row, cell] = False
-    return is_promising
+                is_near[row, cell] = False
+    n_near = int(np.sum(is_near))
+    rows, cells = np.empty(n_near, np.int32), np.empty(n_near, np.int32)
+    place = 0
+    for row in range(len(products)):
+        for cell in range(len(centers)):
+            if is_near[row, cell]:
+                rows[place], cells[place] = row, cell
+                place += 1
+    return rows, cells
+
+
+@njit(nogil=True, cache=True)
+def _near_parts(
+    queries: NDArray[np.float32],
+    visitors: NDArray[np.int32],
+    visits: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    centers: NDArray[np.float32],
+    cohesion: NDArray[np.float32],
+    slack: NDArray[np.float32],
+    least: NDArray[np.float32],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Rows and parts where cohesion · cosine + slack reaches the least similarity.
+
+    Of the parts of the cells that rows look into, cell by cell: the centres of
+    a few parts and the rows stay in the processor's cache.
+    """
+    n_cells = len(visits) - 1
+    most = 0
+    for cell in range(n_cells):
+        most += (visits[cell + 1] - visits[cell]) * (firsts[cell + 1] - firsts[cell])
+    is_near = np.empty(most, dtype=np.bool_)
+    place, n_near = 0, 0
+    for cell in range(n_cells):
+        for visit in range(visits[cell], visits[cell + 1]):
+            row = visitors[visit]
+            for part in range(firsts[cell], firsts[cell + 1]):
+                similarity = cosine(queries[row], centers[part]) * cohesion[part] + slack[part]
+                is_near[place] = similarity >= least[row]
+                n_near += is_near[place]
+                place += 1
+    rows, parts = np.empty(n_near, dtype=np.int32), np.empty(n_near, dtype=np.int32)
+    place, n_near = 0, 0
+    for cell in range(n_cells):
+        for visit in range(visits[cell], visits[cell + 1]):
+            for part in range(firsts[cell], firsts[cell + 1]):
+                if is_near[place]:
+                    rows[n_near], parts[n_near] = visitors[visit], part
+                    n_near += 1
+                place += 1
+    return rows, parts

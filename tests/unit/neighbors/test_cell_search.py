@@ -113,10 +113,11 @@ class TestForRecall:
         search = CellSearch.for_recall(FEATURES, index, sample, recall)
         assert self.share_in_reach(search, sample) >= recall
         of_cells, of_parts = search.reach.of_cells, search.reach.of_parts
-        nearer = CellSearch(index, K, search.n_first, Reach(of_cells, of_parts - 2e-4))
         if search.reach.is_nowhere:
-            nearer = CellSearch(index, K, search.n_first - 1)
-        assert nearer.n_first == 0 or self.share_in_reach(nearer, sample) < recall
+            assert search.n_first == 8
+        else:
+            nearer = CellSearch(index, K, search.n_first, Reach(of_cells, of_parts - 2e-4))
+            assert self.share_in_reach(nearer, sample) < recall
 
     def share_in_reach(self, search, sample):
         is_in_reach = [

@@ -38,7 +38,7 @@ def test_cohesion_is_the_mean_cosine_to_the_center(index):
     cosines = (FEATURES * index.centers[index.cell_of()]).sum(axis=1)
     expected = [cosines[index.cell_of() == cell].mean() for cell in range(index.n_cells)]
     np.testing.assert_allclose(index.cohesion, expected, atol=1e-6)
-    np.testing.assert_allclose(index.scatter ** 2 + index.cohesion**2, 1, atol=1e-5)
+    np.testing.assert_allclose(index.scatter**2 + index.cohesion**2, 1, atol=1e-5)
 
 
 def test_cells_of_duplicates_hold_them_all_and_scatter_a_little():
