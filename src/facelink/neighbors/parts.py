@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from facelink.neighbors.cells import CellIndex
+from facelink.neighbors.cells import CellIndex, number_of_cells
 from facelink.neighbors.exact import cosine
 
 _FACES_PER_PART = 32
@@ -22,6 +22,11 @@ _MOST_PARTS = 64
 """Parts of a cell at most: finding them takes time in proportion, of a cell of a million too."""
 
 _ROUNDS = 5
+
+
+def number_of_parts(n_instances: int) -> int:
+    """About how many parts the cells of a collection of N instances have."""
+    return max(number_of_cells(n_instances), n_instances // _FACES_PER_PART)
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,7 +157,7 @@ class PreparedSearch:
         *,
         device: torch.device | None = None,
     ) -> Self:
-        """Read what `save` wrote.
+        """Map what `save` wrote into memory.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class PreparedSearch:
             If the file is damaged, of another kind, or was prepared for other
             features as far as their shape tells.
         """
-        arrays, metadata = load_arrays(path, "prepared search")
+        arrays, metadata = load_arrays(path, "prepared search", mapped=True)
         where = f"prepared search {path}"
         if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
             raise InputError(f"{where}: not written by this version of facelink; prepare it again.")

@@ -34,12 +34,12 @@ def find_neighbors(
         k, from 1 to N − 1.
     method
         ``"exact"`` compares all pairs; ``"ivf"`` looks into the nearest of
-        about 4 √N cells, and then where a member may enter the list found so
-        far; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up to
+        about 4 √N cells, and then into parts of others where a member may
+        enter the list found so far; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up to
         `AUTO_EXACT_LIMIT` instances, on a GPU to more, and IVF above.
     recall_target
-        IVF looks into as many cells as this share of the sample's neighbours
-        lies in; in (0, 1].
+        IVF looks so far that this share of the sample's neighbours is seen at
+        least; in (0, 1].
     seed
         Seeds the sample that measures the recall of approximate methods, and
         the cells. A repeated call gives the same graph; ``"hnsw"`` only on one

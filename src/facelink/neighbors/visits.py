@@ -27,8 +27,11 @@ _RANKING_BLOCK = 1_024
 
 
 _VISITORS_AT_ONCE = 4_096
-_VISITS_AT_ONCE = 1 << 25
-"""Visits that are made before the next ones are found: 400 MiB."""
+VISITS_AT_ONCE = 1 << 25
+"""Visits that are made before the next ones are found."""
+
+BYTES_PER_VISIT = 20
+"""Row and part, twice while they are put together, and the row by its part."""
 
 
 @dataclass(frozen=True)

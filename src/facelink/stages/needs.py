@@ -20,7 +20,9 @@ from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.cells import number_of_cells
+from facelink.neighbors.parts import number_of_parts
 from facelink.neighbors.prepared import chosen_method
+from facelink.neighbors.visits import BYTES_PER_VISIT, VISITS_AT_ONCE
 from facelink.stages.manifest import Manifest
 from facelink.stages.task import Task
 
@@ -29,6 +31,9 @@ BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
 
 LINKS_PER_NEIGHBOR = 0.66
 """Links there are, relative to the neighbours that are judged: most pairs list each other."""
+
+_VISITED_SHARE = 0.05
+"""Parts that a face looks into, relative to all there are, unless it takes hours anyway."""
 
 _MiB = 1 << 20
 PROGRAM_BYTES = 300 * _MiB
@@ -168,26 +173,32 @@ def _features_memory(task: Task, block_rows: int) -> int:
 
 
 def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
-    """Cells' centres are trained on samples, shards written one at a time; then all is searched."""
+    """Cells' centres are trained on samples, cells divided, shards written one at a time; searched.
+
+    The search maps the centres that it reads.
+    """
     searching = _searching_memory(task, block_rows, n_threads)
     if search_method(task) == "exact":
         return searching
     n, dim = task.shape
     training = 2 * 40 * number_of_cells(n) * dim * 4
+    dividing = number_of_parts(n) * dim * 4 + 12 * n
     n_shards = task.settings.index_shards
     writing = 4 * n * dim // n_shards if n_shards > 1 else 0
-    return max(searching, PROGRAM_BYTES + max(training, writing))
+    return max(searching, PROGRAM_BYTES + max(training, dividing, writing))
 
 
 def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
-    """Each thread ranks all cells for some faces; with shards, a block and answers are held."""
+    """Each thread finds who looks into which part; with shards, a block and answers are held."""
     n, dim = task.shape
     k, n_shards = task.subgraphs.n_neighbors, task.settings.index_shards
     rows = 32 * block_rows * (k + 9)
     if search_method(task) == "exact":
         return PROGRAM_BYTES + 4 * n * dim + rows
     n_cells = number_of_cells(n)
-    ranking = n_threads * (4 * 4_096 * n_cells + 3 * 16_384 * n_cells + 64 * _MiB)
+    all_visits = number_of_parts(n) * block_rows // n_threads
+    visits = min(VISITS_AT_ONCE, int(_VISITED_SHARE * all_visits))
+    ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:
         rows += block_rows * (4 * dim + 8 * (k + 9) * (n_shards + 1))
     return PROGRAM_BYTES + ranking + rows

@@ -96,7 +96,7 @@ class TestSearch:
             (centers, "_RANKING_BLOCK", 11),
             (visits, "_RANKING_BLOCK", 7),
             (visits, "_VISITORS_AT_ONCE", 13),
-            (visits, "_VISITS_AT_ONCE", 50),
+            (visits, "VISITS_AT_ONCE", 50),
             (walking, "_PRODUCTS_AT_ONCE", 100),
         ):
             monkeypatch.setattr(module, name, size)
