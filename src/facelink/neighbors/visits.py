@@ -139,7 +139,7 @@ def promising_parts(
         rows.append(some_rows + np.int32(start))
         which.append(some_parts)
         n_visits += len(some_rows)
-        if n_visits >= _VISITS_AT_ONCE or start + len(queries) == len(instances):
+        if n_visits >= VISITS_AT_ONCE or start + len(queries) == len(instances):
             yield by_cell(np.concatenate(rows), np.concatenate(which), parts.n_cells)
             rows, which, n_visits = [], [], 0
 
