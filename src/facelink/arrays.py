@@ -184,16 +184,21 @@ def read_parquet(
         If the columns would unpack to far more than the file can have been made from.
     """
     with pyarrow.parquet.ParquetFile(path, read_dictionary=list(texts)) as stored:
-        # The metadata of single columns is not asked: damaged, it ends the process in pyarrow.
-        groups = map(stored.metadata.row_group, range(stored.num_row_groups))
-        claimed = sum(max(group.total_byte_size, 8 * group.num_rows * n_each) for group in groups)
-        most = max(_MIN_PARQUET_BYTES, _MAX_PARQUET_RATIO * path.stat().st_size)
-        if claimed > most:
-            raise InputError(
-                f"{what} {path}: claims to hold {claimed} bytes in {path.stat().st_size}; it is "
-                "damaged, or write it as .npy."
-            )
+        check_parquet(stored, path, what, n_each)
         return stored.read(columns=list(names))
+
+
+def check_parquet(stored: pyarrow.parquet.ParquetFile, path: Path, what: str, n_each: int) -> None:
+    """Raise `InputError` if a file claims far more than it can hold; parameters as above."""
+    # The metadata of single columns is not asked: damaged, it ends the process in pyarrow.
+    groups = map(stored.metadata.row_group, range(stored.num_row_groups))
+    claimed = sum(max(group.total_byte_size, 8 * group.num_rows * n_each) for group in groups)
+    most = max(_MIN_PARQUET_BYTES, _MAX_PARQUET_RATIO * path.stat().st_size)
+    if claimed > most:
+        raise InputError(
+            f"{what} {path}: claims to hold {claimed} bytes in {path.stat().st_size}; it is "
+            "damaged, or write it as .npy."
+        )
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.parquet
 from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
@@ -18,10 +17,11 @@ from facelink.arrays import (
     only_name,
     read_npy,
     read_npz,
-    read_parquet,
 )
 from facelink.errors import InputError
 from facelink.files import existing_file, reading, written_beside
+from facelink.parquet_rows import ParquetRows
+from facelink.tensor_files import map_tensors
 
 UNIT_NORM_TOLERANCE = 1e-6
 """Rows whose norm is this close to 1 count as normalised: rounding a unit vector to float32 moves
@@ -42,7 +42,7 @@ def load_features(
 
         - ``.npy``: float16, float32 or float64 (N, D), memory-mapped;
         - ``.npz``, ``.safetensors``: the array ``features``, or else the only
-          two-dimensional array of floats;
+          two-dimensional array of floats; the latter memory-mapped;
         - ``.bin``: row-major little-endian float32 without a header,
           memory-mapped; needs `dim` or `n_instances`;
         - ``.parquet``: the column of lists of floats ``features`` or
@@ -55,8 +55,8 @@ def load_features(
     Returns
     -------
     float32 (N, D)
-        Rows of norm 1. Still a read-only memory map if the file is mapped and
-        holds normalised float32 rows.
+        Rows of norm 1. Still a memory map if the file is mapped and holds
+        normalised float32 rows.
 
     Raises
     ------
@@ -82,12 +82,25 @@ def open_features(
     Returns
     -------
     float16, float32, float64 or integer (N, D)
-        Not normalised; a read-only memory map of ``.npy`` and ``.bin`` files.
+        Not normalised; a memory map of ``.npy``, ``.bin`` and ``.safetensors``
+        files, into which nothing is ever written.
 
     Raises
     ------
     InputError
         As from `load_features`, but for what its values are.
+    """
+    stored = open_rows(path, dim=dim, n_instances=n_instances)
+    return stored if isinstance(stored, np.ndarray) else stored[:]
+
+
+def open_rows(
+    path: Path | str, *, dim: int | None = None, n_instances: int | None = None
+) -> NDArray[Any] | ParquetRows:
+    """Open face features, those of Parquet files to be read a row group at a time.
+
+    Parameters and errors are those of `open_features`; what is wrong with a
+    row of a Parquet file shows when it is read.
     """
     suffix = known_suffix(path, (*_READERS, ".bin"), "features")
     path = existing_file(path, "features")
@@ -101,6 +114,9 @@ def open_features(
                 f"features {path}: {stored.shape[axis]} {what}, but {expected} expected; the file "
                 "is truncated or belongs to other data."
             )
+    if isinstance(stored, ParquetRows):
+        _check_not_empty(stored.shape, f"features {path}")
+        return stored
     return _as_matrix(stored, f"features {path}")
 
 
@@ -149,7 +165,7 @@ def is_normalized(features: NDArray[Any]) -> bool:
 
 
 def normalize_rows(
-    features: NDArray[Any], start: int, stop: int, *, name: str = "features"
+    features: NDArray[Any] | ParquetRows, start: int, stop: int, *, name: str = "features"
 ) -> NDArray[np.float32]:
     """Scale the rows from `start` up to `stop` of features (N, D) to norm 1; float32.
 
@@ -201,12 +217,16 @@ def _as_matrix(features: ArrayLike, name: str) -> NDArray[Any]:
             f"{name}: shape {array.shape}, expected (N, D), one row per face; a single face is "
             "features.reshape(1, -1)."
         )
-    if 0 in array.shape:
-        raise InputError(f"{name}: shape {array.shape}; at least one row and one column needed.")
+    _check_not_empty(array.shape, name)
     return array
 
 
-def _row_blocks(features: NDArray[Any], start: int, stop: int) -> list[slice]:
+def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
+    if 0 in shape:
+        raise InputError(f"{name}: shape {shape}; at least one row and one column needed.")
+
+
+def _row_blocks(features: NDArray[Any] | ParquetRows, start: int, stop: int) -> list[slice]:
     n_rows = max(1, _BLOCK_VALUES // features.shape[1])
     return [slice(first, min(stop, first + n_rows)) for first in range(start, stop, n_rows)]
 
@@ -260,10 +280,8 @@ def _read_safetensors(path: Path) -> NDArray[Any]:
             or (len(array.get_shape()) == 2 and array.get_dtype() in ("F16", "F32", "F64"))
         ]
         needed = "two-dimensional array of F16, F32 or F64"
-        array: NDArray[Any] = stored.get_tensor(
-            only_name(matrices, ["features"], f"features {path}", needed)
-        )
-    return array
+        name = only_name(matrices, ["features"], f"features {path}", needed)
+        return map_tensors(path)[name]
 
 
 def _read_bin(path: Path, dim: int | None, n_instances: int | None) -> NDArray[Any]:
@@ -286,47 +304,17 @@ def _read_bin(path: Path, dim: int | None, n_instances: int | None) -> NDArray[A
         return np.memmap(path, dtype="<f4", mode="r", shape=shape)
 
 
-def _read_parquet(path: Path) -> NDArray[Any]:
-    with reading(path, "features", "Parquet"):
-        schema = pyarrow.parquet.read_schema(path)
-        lists = [field.name for field in schema if _is_list_of_floats(field.type)]
-        needed = "column that holds one list of floats per face"
-        name = only_name(lists, ["features", "embedding"], f"features {path}", needed)
-        kind = schema.field(name).type
-        n_each = kind.list_size if pa.types.is_fixed_size_list(kind) else 1
-        column = read_parquet(path, "features", [name], n_each=n_each)[name]
-        is_missing = column.is_null().to_numpy()
-        lengths = pa.compute.list_value_length(column).to_numpy()
-        values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    if not len(lengths):
-        return np.empty((0, 0), dtype=np.float32)
-    for row in np.flatnonzero(is_missing | (lengths != lengths[0]))[:1]:
-        held = (
-            "no list" if is_missing[row] else f"{lengths[row]:.0f} values, row 0 {lengths[0]:.0f}"
-        )
-        raise InputError(
-            f"features {path}: in column {name!r} row {row} holds {held}; all rows need lists of "
-            "one length. Drop that face or compute its features again."
-        )
-    return np.concatenate(values).reshape(len(lengths), lengths[0])
-
-
-def _is_list_of_floats(kind: Any) -> bool:
-    is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(check(kind) for check in is_list) and bool(pa.types.is_floating(kind.value_type))
-
-
 def _write_parquet(path: Path, features: NDArray[np.float32]) -> None:
     flat = pa.array(features.reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, features.shape[1])
     pyarrow.parquet.write_table(pa.table({"features": column}), path)
 
 
-_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+_READERS: dict[str, Callable[[Path], NDArray[Any] | ParquetRows]] = {
     ".npy": lambda path: read_npy(path, "features"),
     ".npz": _read_npz,
     ".safetensors": _read_safetensors,
-    ".parquet": _read_parquet,
+    ".parquet": ParquetRows,
 }
 
 _WRITERS: dict[str, Callable[[Path, NDArray[np.float32]], object]] = {

@@ -24,8 +24,8 @@ from facelink.neighbors.walking import BestMembers
 
 _FIRST_CELLS = 8
 """Cells that everyone looks into, at least. With its own cell alone a face misses its person's
-photographs in the next one and finds all strangers of its own: at 1.7 million faces that is a recall
-of 0.81, and groups of a BCubed F of 76."""
+photographs in the next one and finds all strangers of its own: at 1.7 million faces that is a
+recall of 0.81, and groups of a BCubed F of 76."""
 
 _FIRST_MEMBERS = 4
 """Members of these on the average, for each candidate wanted."""

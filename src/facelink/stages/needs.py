@@ -168,7 +168,7 @@ def search_method(task: Task) -> str:
 
 def _features_memory(task: Task, block_rows: int) -> int:
     n, dim = task.shape
-    stored = 0 if task.source.is_mapped else 8 * n * dim
+    stored = 8 * task.source.n_rows_held(n) * dim
     return PROGRAM_BYTES + stored + 12 * block_rows * dim
 
 

@@ -133,7 +133,7 @@ class Rates:
     @classmethod
     def measure(cls, task: Task) -> "Rates":
         """Do each on a sample of the faces, once to compile and once with a clock."""
-        stored = task.source.open()
+        stored = task.source.open_rows()
         rows = np.unique(np.linspace(0, task.n_faces - 1, min(task.n_faces, _SAMPLE)).astype(int))
         sample = np.asarray(stored[rows], dtype=np.float64)
         features = normalize_features(sample)

@@ -264,9 +264,9 @@ def _inspected(settings: RunSettings, work: Path) -> tuple[FileContent, Mapping[
 
 
 def _facts_of(source: FeaturesFile) -> dict[str, Any]:
-    stored = source.open()
+    stored = source.open_rows()
     return {
         "n_faces": stored.shape[0],
         "n_dimensions": stored.shape[1],
-        "used_as_they_are": source.is_mapped and is_normalized(stored),
+        "used_as_they_are": source.is_mapped and is_normalized(source.open()),
     }

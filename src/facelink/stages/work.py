@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facelink import context_prediction, judging
 from facelink.context_prediction import ContextJudge
-from facelink.features import normalize_rows, open_features
+from facelink.features import normalize_rows, open_features, open_rows
 from facelink.link_prediction import (
     CombineDirections,
     LinkJudge,
@@ -22,6 +22,7 @@ from facelink.models.device import Precision, choose_device
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.prepared import PreparedSearch
+from facelink.parquet_rows import ParquetRows
 from facelink.stages.blocks import mapped
 from facelink.stages.engine import Arrays, Block
 from facelink.subgraphs import SubgraphSettings
@@ -49,6 +50,10 @@ class FeaturesFile:
         """Features (N, D) as they are stored; memory-mapped if the kind of file allows it."""
         return np.asarray(open_features(self.path, dim=self.dim))
 
+    def open_rows(self) -> NDArray[Any] | ParquetRows:
+        """The same, but read as far as rows are asked for where that is possible."""
+        return open_rows(self.path, dim=self.dim)
+
     def moved(self, where: Callable[[Path], Path]) -> "FeaturesFile":
         """The same file elsewhere."""
         return replace(self, path=where(self.path))
@@ -56,7 +61,14 @@ class FeaturesFile:
     @property
     def is_mapped(self) -> bool:
         """Whether the kind of file allows that."""
-        return self.path.suffix.lower() in (".npy", ".bin")
+        return self.path.suffix.lower() in (".npy", ".bin", ".safetensors")
+
+    def n_rows_held(self, n_faces: int) -> int:
+        """Rows, of so many, that are in memory while some are read, besides mapped files."""
+        if self.is_mapped:
+            return 0
+        is_parquet = self.path.suffix.lower() == ".parquet"
+        return ParquetRows(self.path).most_rows_at_once if is_parquet else n_faces
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class NormalizeRows:
 
     def open(self) -> Callable[[Block], Arrays]:
         """Map the file."""
-        stored, name = self.source.open(), f"features {self.source.path}"
+        stored, name = self.source.open_rows(), f"features {self.source.path}"
         return lambda block: {
             "features": normalize_rows(stored, block.start, block.stop, name=name)
         }

@@ -133,7 +133,7 @@ class TestLabels:
         manifest = Manifest.read(tmp_path / "links")
         assert {block.stop - block.start for block in manifest.blocks[:-1]} == {30 * 15}
 
-    @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bin"])
+    @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bin", ".safetensors"])
     def test_features_of_any_kind(self, settings, tmp_path, suffix):
         path = tmp_path / f"features{suffix}"
         save_features(path, 3 * FEATURES)
