@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from facelink.neighbors.blocks import run_in_blocks
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.centers import choose_nearest
+from facelink.neighbors.codes import Codes, n_with_spare
 from facelink.neighbors.exact import N_SPARE_CANDIDATES, RecallSample
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import (
@@ -18,9 +19,8 @@ from facelink.neighbors.visits import (
     by_cell,
     n_centers_of_parts,
     promising_parts,
-    visits_of_cells,
 )
-from facelink.neighbors.walking import BestMembers
+from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
 _FIRST_CELLS = 8
 """Cells that everyone looks into, at least. With its own cell alone a face misses its person's
@@ -99,7 +99,8 @@ class CellSearch:
         enough = _least_that_misses(places, n_missed)
         if enough <= n_first:
             return cls(index, k, n_first)
-        least, nearest = cls(index, k, n_first)._look_around(features, sample.instances)
+        first = cls(index, k, n_first)
+        _, least, nearest = first._look_nearby(features, sample.instances, first._n_kept(n))
         is_nearby = places <= n_first
         needed = _reach_needed(index.cells, np.take_along_axis(nearness, cells, 1), cells, least)
         needed[is_nearby] = -np.inf
@@ -128,17 +129,20 @@ class CellSearch:
         instances : int64 (S,)
             Whose neighbours are sought.
         n_candidates
-            How many to return, at least k + 1.
+            How many are wanted, at least k + 1.
 
         Returns
         -------
-        int32 (S, n_candidates)
-            In no order, the instance itself among them; −1 where the cells hold fewer.
+        int32 (S, n)
+            So many and some to spare, as similarities are rounded (`codes`);
+            in no order, the instance itself among them; −1 where the cells
+            hold fewer.
         """
-        candidates = np.full((len(instances), n_candidates), -1, dtype=np.int32)
+        n = n_with_spare(len(features), n_candidates)
+        candidates = np.empty((len(instances), n), dtype=np.int32)
 
         def fill(block: slice) -> None:
-            self._fill(features, instances[block], candidates[block])
+            candidates[block] = self._best(features, instances[block], n)
 
         run_in_blocks(fill, len(instances), _QUERY_BLOCK)
         return candidates
@@ -159,24 +163,24 @@ class CellSearch:
             Members, and centres of parts; everyone is compared with the
             centres of all cells besides.
         """
-        least, nearest = self._look_around(features, instances)
+        n = self._n_kept(len(features))
+        _, least, nearest = self._look_nearby(features, instances, n)
         farther = self._n_farther(features, instances, least, nearest)
         compared: NDArray[np.int64] = np.diff(self.index.cells.starts)[nearest].sum(1) + farther
         return compared
 
-    def _fill(
-        self,
-        features: NDArray[np.float32],
-        instances: NDArray[np.int64],
-        candidates: NDArray[np.int32],
-    ) -> None:
-        """Fill the candidates of some instances, on one thread."""
-        best, nearest = self._look_nearby(features, instances, candidates)
-        if self.reach.is_nowhere:
-            return
-        least = best.least_similarity(self.n_neighbors)
+    def _best(
+        self, features: NDArray[np.float32], instances: NDArray[np.int64], n: int
+    ) -> NDArray[np.int32]:
+        """The n best of what some instances look into, on one thread."""
+        best, least, nearest = self._look_nearby(features, instances, n)
         for visits in promising_parts(self.index, features, instances, nearest, least, self.reach):
-            best.look_into(self.index.parts, visits_of_cells(features, instances, visits))
+            best.look_into(self.index, self.index.parts.starts, visits)
+        return best.instances(self.index)
+
+    def _n_kept(self, n_instances: int) -> int:
+        """How many are kept of what each of N instances looks into."""
+        return n_with_spare(n_instances, self.n_neighbors + 1 + N_SPARE_CANDIDATES)
 
     def _n_farther(
         self,
@@ -195,30 +199,24 @@ class CellSearch:
         return counts
 
     def _look_nearby(
-        self,
-        features: NDArray[np.float32],
-        instances: NDArray[np.int64],
-        candidates: NDArray[np.int32],
-    ) -> tuple[BestMembers, NDArray[np.int32]]:
-        """Look into everyone's nearest cells, and return these too: (S, n_first)."""
-        cells = self.index.cells
-        best = BestMembers(features, instances, candidates)
-        nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
-        choose_nearest(features, cells.centers, instances, nearest)
-        rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
-        visits = by_cell(rows, nearest.reshape(-1), cells.n_cells)
-        best.look_into(cells, visits_of_cells(features, instances, visits))
-        return best, nearest
+        self, features: NDArray[np.float32], instances: NDArray[np.int64], n: int
+    ) -> tuple[BestMembers, NDArray[np.float32], NDArray[np.int32]]:
+        """Look into everyone's nearest cells and keep the n best, on one thread.
 
-    def _look_around(
-        self, features: NDArray[np.float32], instances: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Cosine of each instance's k-th nearest in its nearest cells, (S,), and these cells."""
-        n_candidates = min(len(features), self.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        room = np.full((len(instances), n_candidates), -1, dtype=np.int32)
+        Returns what was found, the cosine of each instance's k-th nearest in it, (S,), and the
+        cells, (S, n_first).
+        """
+        cells = self.index.cells
+        best = BestMembers(Codes.of(features, instances), n)
+        nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
         with threadpool_limits(1, "blas"):
-            best, nearest = self._look_nearby(features, instances, room)
-        return best.least_similarity(self.n_neighbors), nearest
+            choose_nearest(features, cells.centers, instances, nearest)
+        rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
+        best.look_into(self.index, cells.starts, by_cell(rows, nearest.reshape(-1), cells.n_cells))
+        found = best.instances(self.index)
+        similarities = cosines(features, instances, features, found)
+        is_itself = found == instances[:, None]
+        return best, least_similarity(similarities, is_itself, self.n_neighbors), nearest
 
 
 def _reach_needed(

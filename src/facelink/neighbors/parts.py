@@ -12,6 +12,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex, number_of_cells
+from facelink.neighbors.codes import Codes
 from facelink.neighbors.exact import cosine
 
 _FACES_PER_PART = 32
@@ -41,11 +42,14 @@ class DividedCells:
         The same members by part, those of one cell after those of another.
     firsts : int64 (C + 1,)
         Number of each cell's first part.
+    codes : Codes
+        Of the members, in their order.
     """
 
     cells: CellIndex
     parts: CellIndex
     firsts: NDArray[np.int64]
+    codes: Codes
 
     def parts_of(self, cell: int) -> slice:
         """Return the parts of one cell."""
@@ -56,13 +60,15 @@ class DividedCells:
         firsts = self.firsts[which.start : which.stop + 1]
         parts = slice(firsts[0], firsts[-1])
         starts = self.parts.starts[parts.start : parts.stop + 1]
-        members = self.cells.members[starts[0] : starts[-1]]
+        within = slice(starts[0], starts[-1])
+        members = self.cells.members[within]
         starts, firsts = starts - starts[0], firsts - firsts[0]
         cells, of_parts = self.cells, self.parts
         return type(self)(
             CellIndex(cells.centers[which], members, starts[firsts], cells.cohesion[which]),
             CellIndex(of_parts.centers[parts], members, starts, of_parts.cohesion[parts]),
             firsts,
+            self.codes.only(within),
         )
 
     @classmethod
@@ -90,7 +96,8 @@ class DividedCells:
         starts = np.zeros(firsts[-1] + 1, dtype=np.int64)
         _divide(features, cells.centers, cells.starts, firsts, members, centers, cohesion, starts)
         whole = CellIndex(cells.centers, members, cells.starts, cells.cohesion)
-        return cls(whole, CellIndex(centers, members, starts, cohesion), firsts)
+        of_parts = CellIndex(centers, members, starts, cohesion)
+        return cls(whole, of_parts, firsts, Codes.of_many(features, members))
 
 
 @njit(parallel=True, nogil=True, cache=True)

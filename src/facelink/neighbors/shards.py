@@ -8,7 +8,7 @@ depends on nothing, so that the lists put together are those of one index.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
-from facelink.neighbors.cells import CellIndex, number_of_cells
+from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.centers import nearest_centers
-from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found, cosine, put_in_order
+from facelink.neighbors.codes import Codes, n_with_spare
+from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found
 from facelink.neighbors.graph import MISSING
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.stored_cells import cells_to_store, stored_cells
-from facelink.neighbors.visits import Reach, Visit, by_cell, promising_parts, visits_of_cells
-from facelink.neighbors.walking import BestMembers
+from facelink.neighbors.visits import Reach, Visits, by_cell, promising_parts
+from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
-_FORMAT, _VERSION = "facelink.index_shard", 2
+_FORMAT, _VERSION = "facelink.index_shard", 3
 
 
 class Answer(NamedTuple):
@@ -41,12 +42,15 @@ class Answer(NamedTuple):
         Rows of the queries that look into one of its cells, ascending.
     ids : int32 (V, n)
         Instances, in no order, themselves among them; −1 where the cells hold fewer.
+    values : float32 (V, n)
+        How similar they are, as of `BestMembers`; −inf where there is none.
     similarities : float32 (V, n)
-        Their cosines; −inf where there is none.
+        Their cosines.
     """
 
     rows: NDArray[np.int32]
     ids: NDArray[np.int32]
+    values: NDArray[np.float32]
     similarities: NDArray[np.float32]
 
 
@@ -62,14 +66,17 @@ class Queries:
         L2-normalised rows.
     nearest : int32 (S, n_first)
         Their nearest cells, ascending.
-    ids, similarities : int32 and float32 (S, n)
-        The most similar instances so far, those first; −1 and −inf where there are fewer.
+    ids, values, similarities : int32 and float32 (S, n)
+        The instances so far that are most similar as of `BestMembers`, those
+        first, how similar they are, and their cosines; −1 and −inf where there
+        are fewer.
     """
 
     instances: NDArray[np.int64]
     features: NDArray[np.float32]
     nearest: NDArray[np.int32]
     ids: NDArray[np.int32]
+    values: NDArray[np.float32]
     similarities: NDArray[np.float32]
 
     @classmethod
@@ -86,34 +93,40 @@ class Queries:
         cells = _cells_of(search)
         centers = cells.index.cells.centers
         nearest = nearest_centers(search.features, centers, instances, cells.n_first)
-        n_candidates = min(len(search.features), search.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        shape = len(instances), n_candidates
+        n = n_with_spare(len(search.features), search.n_neighbors + 1 + N_SPARE_CANDIDATES)
+        shape = len(instances), n
         return cls(
             instances,
             search.features[instances],
             nearest,
             np.full(shape, MISSING, dtype=np.int32),
             np.full(shape, -np.inf, dtype=np.float32),
+            np.full(shape, -np.inf, dtype=np.float32),
         )
 
     def with_answers(self, answers: Iterable[Answer]) -> Self:
         """Put the answers of shards, no two of which hold the same cells, into the lists."""
-        ids, similarities = self.ids.copy(), self.similarities.copy()
+        lists = self.ids.copy(), self.values.copy(), self.similarities.copy()
         for answer in answers:
-            _insert(*map(_writable, answer), ids, similarities)
-        return replace(self, ids=ids, similarities=similarities)
+            _insert(*map(_writable, answer), *lists)
+        ids, values, similarities = lists
+        return replace(self, ids=ids, values=values, similarities=similarities)
 
     def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
         """Cosine of everyone's n-th nearest other instance so far, (S,); −inf without so many."""
-        least: NDArray[np.float32] = self.neighbors(n_neighbors)[1][:, -1]
-        return least
+        return least_similarity(self.similarities, self._is_itself, n_neighbors)
 
     def neighbors(self, n_neighbors: int) -> Found:
-        """Rows of the neighbour graph: what was found, without the instances themselves."""
-        is_before_itself = self.ids[:, :n_neighbors] != self.instances[:, None]
-        columns = np.arange(n_neighbors) + ~np.logical_and.accumulate(is_before_itself, axis=1)
-        ids = np.take_along_axis(self.ids, columns, axis=1)
-        return ids, np.take_along_axis(self.similarities, columns, axis=1)
+        """Rows of the neighbour graph: the nearest of what was found, without the instances."""
+        similarities = np.where(self._is_itself, np.float32(-np.inf), self.similarities)
+        order = np.lexsort((self.ids, -similarities), axis=1)[:, :n_neighbors]
+        ids, found = (np.take_along_axis(one, order, 1) for one in (self.ids, similarities))
+        return np.where(found == -np.inf, np.int32(MISSING), ids), found
+
+    @property
+    def _is_itself(self) -> NDArray[np.bool_]:
+        is_itself: NDArray[np.bool_] = self.ids == self.instances[:, None]
+        return is_itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +138,9 @@ class IndexShard:
     first_cell : int
         Number of the first one.
     index : DividedCells
-        The cells and their parts; members are numbered from 0, in their order.
+        The cells and their parts.
     features : float32 (M, D)
         Of the members, in their order; may be memory-mapped.
-    ids : int32 (M,)
-        Instances that the members are.
     reach : Reach
         As for `CellSearch`.
     """
@@ -137,7 +148,6 @@ class IndexShard:
     first_cell: int
     index: DividedCells
     features: NDArray[np.float32]
-    ids: NDArray[np.int32]
     reach: Reach
 
     @classmethod
@@ -151,21 +161,20 @@ class IndexShard:
         """
         arrays, metadata = load_arrays(path, "index shard", mapped=True)
         first_cell = metadata.get("first_cell")
-        features, ids = (arrays.get(name, np.empty(0)) for name in ("features", "members"))
+        features, members = (arrays.get(name, np.empty(0)) for name in ("features", "members"))
         found = None
-        if features.ndim == 2 and ids.shape == features.shape[:1]:
-            members = np.arange(len(ids), dtype=np.int32)
+        if features.ndim == 2 and members.shape == features.shape[:1]:
             found = stored_cells(arrays, metadata, members, features.shape[1])
         if (
             metadata.get("format") != _FORMAT
             or metadata.get("version") != _VERSION
             or not isinstance(first_cell, int)
             or features.dtype != np.float32
-            or ids.dtype != np.int32
+            or members.dtype != np.int32
             or found is None
         ):
             raise InputError(f"index shard {path}: not one of this version; prepare it again.")
-        return cls(first_cell, found[0], features, ids, found[1])
+        return cls(first_cell, found[0], features, found[1])
 
     def look_nearby(self, queries: Queries) -> Answer:
         """Look into those of everyone's nearest cells that are here."""
@@ -174,8 +183,7 @@ class IndexShard:
         rows = np.repeat(np.arange(len(queries.nearest), dtype=np.int32), n_first)
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
-        nearby = visits_of_cells(*_looking(queries), visits)
-        return self._look(queries, self.index.cells, nearby)
+        return self._look(queries, self.index.cells.starts, [visits])
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
@@ -183,19 +191,20 @@ class IndexShard:
         known = queries.nearest - np.int32(self.first_cell)
         looking = _looking(queries)
         visits = promising_parts(self.index, *looking, known, least, self.reach)
-        farther = (visits_of_cells(*looking, some) for some in visits)
-        return self._look(queries, self.index.parts, chain.from_iterable(farther))
+        return self._look(queries, self.index.parts.starts, visits)
 
-    def _look(self, queries: Queries, cells: CellIndex, visits: Iterable[Visit]) -> Answer:
-        """Compare rows of the queries with the members of the cells that they look into."""
+    def _look(
+        self, queries: Queries, starts: NDArray[np.int64], visits: Iterable[Visits]
+    ) -> Answer:
+        """Compare rows of the queries with the members of cells or parts that they look into."""
         looking, everyone = _looking(queries)
-        places = np.full(queries.ids.shape, -1, dtype=np.int32)
-        BestMembers(looking, everyone, places, self.features).look_into(cells, visits)
-        rows = np.flatnonzero((places >= 0).any(axis=1)).astype(np.int32)
-        places = places[rows]
-        similarities = _cosines(looking, rows, self.features, places)
-        ids = np.where(places < 0, np.int32(MISSING), self.ids[places])
-        return Answer(rows, ids, similarities)
+        best = BestMembers(Codes.of(looking, everyone), queries.ids.shape[1])
+        for some in visits:
+            best.look_into(self.index, starts, some)
+        rows = np.flatnonzero((best.places >= 0).any(axis=1))
+        ids, places, values = best.instances(self.index)[rows], best.places[rows], best.values[rows]
+        similarities = cosines(looking, rows, self.features, places)
+        return Answer(rows.astype(np.int32), ids, values, similarities)
 
 
 def check_shards(n_instances: int, method: str, n_shards: int) -> None:
@@ -273,36 +282,33 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 
 
 @njit(parallel=True, nogil=True, cache=True)
-def _cosines(
-    features: NDArray[np.float32],
-    rows: NDArray[np.int32],
-    of_members: NDArray[np.float32],
-    places: NDArray[np.int32],
-) -> NDArray[np.float32]:
-    """Cosine of each row with each of its members, −inf where there is none."""
-    cosines = np.full(places.shape, -np.inf, dtype=np.float32)
-    for visitor in prange(len(places)):
-        for column in range(places.shape[1]):
-            place = places[visitor, column]
-            if place >= 0:
-                cosines[visitor, column] = cosine(features[rows[visitor]], of_members[place])
-    return cosines
-
-
-@njit(parallel=True, nogil=True, cache=True)
 def _insert(
     rows: NDArray[np.int32],
     new_ids: NDArray[np.int32],
+    new_values: NDArray[np.float32],
     new_similarities: NDArray[np.float32],
     ids: NDArray[np.int32],
+    values: NDArray[np.float32],
     similarities: NDArray[np.float32],
 ) -> None:
     """Put instances into the lists of some rows where they are among the best; equals by id."""
     n_kept = ids.shape[1]
     for visitor in prange(len(rows)):
-        names, values = ids[rows[visitor]], similarities[rows[visitor]]
+        row = rows[visitor]
         for column in range(new_ids.shape[1]):
-            name, value = new_ids[visitor, column], new_similarities[visitor, column]
-            if name < 0 or value < values[-1] or (value == values[-1] and name > names[-1] >= 0):
+            new, value = new_ids[visitor, column], new_values[visitor, column]
+            if new < 0 or not _is_before(value, new, values[row, -1], ids[row, -1]):
                 continue
-            put_in_order(names, values, n_kept - 1, name, value)
+            place = n_kept - 1
+            while place > 0 and _is_before(value, new, values[row, place - 1], ids[row, place - 1]):
+                values[row, place], ids[row, place] = values[row, place - 1], ids[row, place - 1]
+                similarities[row, place] = similarities[row, place - 1]
+                place -= 1
+            values[row, place], ids[row, place] = value, new
+            similarities[row, place] = new_similarities[visitor, column]
+
+
+@njit(nogil=True, cache=True)
+def _is_before(value: np.float32, instance: int, other_value: np.float32, other: int) -> bool:
+    """Whether an instance counts more than another, which may be none."""
+    return bool(other < 0 or value > other_value or (value == other_value and instance < other))

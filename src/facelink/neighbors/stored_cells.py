@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex
+from facelink.neighbors.codes import Codes
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import NOWHERE, Reach
 
@@ -16,6 +17,8 @@ _REACHES = ("reach_of_cells", "reach_of_parts")
 def cells_to_store(index: DividedCells, reach: Reach) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays and the metadata that `stored_cells` reads; without the members."""
     arrays = {
+        "codes": index.codes.values,
+        "scales": index.codes.scales,
         "centers": index.cells.centers,
         "cohesion": index.cells.cohesion,
         "firsts": index.firsts,
@@ -52,6 +55,8 @@ def stored_cells(
     """
     n_cells, n_parts = (len(arrays.get(name, ())) for name in ("centers", "part_centers"))
     expected = {
+        "codes": ((len(members), n_dimensions), np.int8),
+        "scales": ((len(members),), np.float32),
         "centers": ((n_cells, n_dimensions), np.float32),
         "cohesion": ((n_cells,), np.float32),
         "firsts": ((n_cells + 1,), np.int64),
@@ -72,7 +77,8 @@ def stored_cells(
     parts = CellIndex(arrays["part_centers"], members, starts, arrays["part_cohesion"])
     of_cells, of_parts = (-np.inf if one is None else one for one in reaches)
     reach = NOWHERE if of_cells == -np.inf else Reach(of_cells, of_parts)
-    return DividedCells(cells, parts, firsts), reach
+    codes = Codes(arrays["codes"], arrays["scales"])
+    return DividedCells(cells, parts, firsts, codes), reach
 
 
 def _divides(bounds: NDArray[np.int64], end: int) -> bool:

@@ -26,7 +26,6 @@ _RANKING_BLOCK = 1_024
 """Instances compared with all centres at a time: 9,000 centres make 36 MiB of products."""
 
 
-_VISITORS_AT_ONCE = 4_096
 VISITS_AT_ONCE = 1 << 25
 """Visits that are made before the next ones are found."""
 
@@ -54,24 +53,6 @@ class Reach:
 
 
 NOWHERE = Reach()
-
-
-class Visit(NamedTuple):
-    """Some who look into a cell together.
-
-    Parameters
-    ----------
-    cell : int
-        The cell, or the part of one.
-    rows : int32 (V,)
-        Their rows, ascending.
-    features : float32 (V, D)
-        Their features.
-    """
-
-    cell: int
-    rows: NDArray[np.int32]
-    features: NDArray[np.float32]
 
 
 class Visits(NamedTuple):
@@ -183,40 +164,6 @@ def _promising_cells(
             queries, cells.centers, products, cells.cohesion, slack, known[block], least[block]
         )
         yield start, queries, by_cell(*visits, cells.n_cells)
-
-
-def visits_of_cells(
-    features: NDArray[np.float32], instances: NDArray[np.int64], visits: Visits
-) -> Iterator[Visit]:
-    """Go through the cells that someone looks into.
-
-    Parameters
-    ----------
-    features : float32 (N, D)
-        L2-normalised rows.
-    instances : int64 (S,)
-        Instance of each row.
-    visits
-        Who looks into which cell.
-    """
-    for cell in np.flatnonzero(np.diff(visits.firsts)).tolist():
-        end = visits.firsts[cell + 1]
-        for start in range(visits.firsts[cell], end, _VISITORS_AT_ONCE):
-            rows = visits.visitors[start : min(start + _VISITORS_AT_ONCE, end)]
-            yield Visit(cell, rows, gather(features, instances[rows]))
-
-
-@njit(nogil=True, cache=True)
-def gather(
-    features: NDArray[np.float32], which: NDArray[np.int32] | NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Copy some rows."""
-    gathered = np.empty((len(which), features.shape[1]), dtype=np.float32)
-    for place in range(len(which)):
-        row = which[place]
-        for column in range(features.shape[1]):
-            gathered[place, column] = features[row, column]
-    return gathered
 
 
 @njit(nogil=True, cache=True)

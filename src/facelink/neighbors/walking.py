@@ -1,141 +1,188 @@
-"""Looking into cells: each cell's members against all who visit it, in one product.
+"""Looking into cells: each cell's members against all who visit it.
 
-The similarities of a cell are one matrix product, several times faster on a CPU than as many
-inner products one by one; so the cells are walked through, not the instances.
+The cells are walked through, not the instances, so that a cell's members stay in the processor's
+cache while all visitors are compared with them.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from facelink.neighbors.cells import CellIndex
-from facelink.neighbors.exact import ROUNDING, STRIDE, cosine, maximum
-from facelink.neighbors.visits import Visit, gather
-
-_PRODUCTS_AT_ONCE = 1 << 24
-"""Similarities of a thread at a time, 64 MiB, however many members a cell has."""
+from facelink.neighbors.codes import Codes, product
+from facelink.neighbors.exact import cosine
+from facelink.neighbors.parts import DividedCells
+from facelink.neighbors.visits import Visits
 
 
 class BestMembers:
-    """The most similar members found so far for each of some instances, as heaps.
+    """The most similar members found so far for each of some queries, as heaps.
+
+    Similarities are products of `Codes`, in units of each query's scale; of
+    equally similar members the one with the smaller id counts more, so that
+    the heaps do not depend on the order in which cells are looked into.
 
     Parameters
     ----------
-    features : float32 (N, D)
-        L2-normalised rows.
-    instances : int64 (S,)
-        Whose neighbours are sought.
-    candidates : int32 (S, n)
-        Filled with the members found, in no order, the instance itself among
-        them; −1 where there are fewer.
-    of_members : float32 (M, D), optional
-        Rows that are the cells' members, where they are not those of the instances.
+    queries : Codes
+        S rows.
+    n : int
+        Members of each that are kept.
+
+    Attributes
+    ----------
+    values : float32 (S, n)
+        Similarities, in no order; −inf where there are fewer.
+    places : int32 (S, n)
+        Where the members are among those of the index; −1 where there are fewer.
     """
 
-    def __init__(
-        self,
-        features: NDArray[np.float32],
-        instances: NDArray[np.int64],
-        candidates: NDArray[np.int32],
-        of_members: NDArray[np.float32] | None = None,
-    ) -> None:
-        self._features = features
-        self._of_members = features if of_members is None else of_members
-        self._instances = instances
-        self._candidates = candidates
-        self._values = np.full(candidates.shape, -np.inf, dtype=np.float32)
+    def __init__(self, queries: Codes, n: int) -> None:
+        self._queries = queries.values
+        self._least = np.full(len(queries.scales), -np.inf, dtype=np.float32)
+        self.values = np.full((len(self._least), n), -np.inf, dtype=np.float32)
+        self.places = np.full(self.values.shape, -1, dtype=np.int32)
 
-    def look_into(self, cells: CellIndex, visits: Iterable[Visit]) -> None:
-        """Compare visitors with the members of the cells; no cell twice for the same row."""
-        largest = int(np.diff(cells.starts).max(initial=1))
-        products = np.empty(max(largest, _PRODUCTS_AT_ONCE), dtype=np.float32)
-        for cell, rows, of_rows in visits:
-            members = cells.members_of(cell)
-            of_members = gather(self._of_members, members)
-            at_once = max(1, _PRODUCTS_AT_ONCE // max(1, len(members)))
-            for start in range(0, len(rows), at_once):
-                some = slice(start, start + at_once)
-                shape = len(rows[some]), len(members)
-                made = products[: shape[0] * shape[1]].reshape(shape)
-                np.matmul(of_rows[some], of_members.T, out=made)
-                _keep_best(made, rows[some], members, self._values, self._candidates)
+    def look_into(self, index: DividedCells, starts: NDArray[np.int64], visits: Visits) -> None:
+        """Compare visitors with the members of cells, or of parts; none twice with the same row.
 
-    def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
-        """Cosine of each row's n-th nearest other instance so far, (S,); −inf without so many."""
-        nth: NDArray[np.float32] = _nth_similarity(
-            self._features, self._instances, self._values, self._candidates, n_neighbors
+        Parameters
+        ----------
+        index
+            The members.
+        starts : int64 (C + 1,)
+            Where the cells or parts start among them.
+        visits
+            Who looks into which.
+        """
+        _compare(
+            self._queries,
+            index.codes.values,
+            index.codes.scales,
+            index.cells.members,
+            starts,
+            *visits,
+            self._least,
+            self.values,
+            self.places,
         )
-        return nth
+
+    def instances(self, index: DividedCells) -> NDArray[np.int32]:
+        """The members' ids, (S, n); −1 where there are fewer."""
+        return np.where(self.places < 0, np.int32(-1), index.cells.members[self.places])
 
 
-@njit(nogil=True, cache=True)
-def _nth_similarity(
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    values: NDArray[np.float32],
-    candidates: NDArray[np.int32],
-    n_neighbors: int,
+def least_similarity(
+    similarities: NDArray[np.float32], is_itself: NDArray[np.bool_], n_neighbors: int
 ) -> NDArray[np.float32]:
-    """Choose by products of blocks, and take those about the n-th again one by one."""
-    n_rows, n_candidates = candidates.shape
-    nth = np.empty(n_rows, dtype=np.float32)
-    for row in range(n_rows):
-        others = np.where(candidates[row] == instances[row], np.float32(-np.inf), values[row])
-        last = np.partition(others, n_candidates - n_neighbors)[n_candidates - n_neighbors]
-        if last == -np.inf:
-            nth[row] = last
-            continue
-        about = np.flatnonzero(np.abs(others - last) <= ROUNDING)
-        exact = np.empty(len(about), dtype=np.float32)
-        for place in range(len(about)):
-            other = candidates[row, about[place]]
-            exact[place] = cosine(features[instances[row]], features[other])
-        n_nearer = np.sum(others > last + ROUNDING)
-        nth[row] = np.sort(exact)[len(about) - (n_neighbors - n_nearer)]
-    return nth
+    """Cosine of each row's n-th nearest other instance, (S,); −inf without so many.
+
+    Parameters
+    ----------
+    similarities : float32 (S, m)
+        Cosines in no order; −inf where there is none.
+    is_itself : bool (S, m)
+        Which of them are of the row's own instance.
+    n_neighbors : int
+        n, at most m.
+    """
+    others = np.where(is_itself, np.float32(-np.inf), similarities)
+    place = others.shape[1] - n_neighbors
+    least: NDArray[np.float32] = np.partition(others, place, axis=1)[:, place]
+    return least
 
 
 @njit(nogil=True, cache=True)
-def _keep_best(
-    products: NDArray[np.float32],
-    rows: NDArray[np.int32],
+def cosines(
+    features: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    of_members: NDArray[np.float32],
+    which: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Cosines of rows (S,) of some features and rows (S, m) of others; −inf where those are −1."""
+    found = np.full(which.shape, -np.inf, dtype=np.float32)
+    for row in range(which.shape[0]):
+        for column in range(which.shape[1]):
+            if which[row, column] >= 0:
+                found[row, column] = cosine(features[rows[row]], of_members[which[row, column]])
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _compare(
+    queries: NDArray[np.int8],
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
     members: NDArray[np.int32],
-    best: NDArray[np.float32],
-    candidates: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    visitors: NDArray[np.int32],
+    firsts: NDArray[np.int64],
+    least: NDArray[np.float32],
+    values: NDArray[np.float32],
+    places: NDArray[np.int32],
 ) -> None:
-    """Put a cell's members into the heaps of the rows where they are among the best.
+    """Put members into the heaps of the rows where they are among the best.
 
-    A row's heap has its least similarity at place 0, and none before its children.
+    A row's heap has its least similar member at place 0, and none before its children; how
+    similar that is, is kept in `least` as well, all of which stays in the cache.
     """
-    n_members = len(members)
-    for visit in range(len(rows)):
-        values, ids = best[rows[visit]], candidates[rows[visit]]
-        for start in range(0, n_members, STRIDE):
-            some = products[visit, start : min(start + STRIDE, n_members)]
-            if maximum(some) <= values[0]:
-                continue
-            for column in range(len(some)):
-                if some[column] > values[0]:
-                    _replace_least(values, ids, some[column], members[start + column])
+    largest = max(1, np.max(starts[1:] - starts[:-1]))
+    of_members = np.empty((largest, queries.shape[1]), dtype=np.int16)
+    query = np.empty(queries.shape[1], dtype=np.int16)
+    for cell in range(len(starts) - 1):
+        if firsts[cell] == firsts[cell + 1]:
+            continue
+        begin, n_members = starts[cell], starts[cell + 1] - starts[cell]
+        of_members[:n_members] = codes[begin : begin + n_members]
+        of_scales = scales[begin : begin + n_members]
+        for visit in range(firsts[cell], firsts[cell + 1]):
+            row = visitors[visit]
+            query[:] = queries[row]
+            limit = least[row]
+            for member in range(n_members):
+                value = np.float32(product(query, of_members[member])) * of_scales[member]
+                if value < limit:
+                    continue
+                place = begin + member
+                if value > limit or _is_after(places[row, 0], place, members):
+                    _replace_least(values[row], places[row], value, place, members)
+                    limit = least[row] = values[row, 0]
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
+def _is_after(place: int, other: int, members: NDArray[np.int32]) -> bool:
+    """Whether the member at a place counts less than an equally similar one at another."""
+    return place < 0 or members[place] > members[other]
+
+
+@njit(nogil=True, cache=True)
 def _replace_least(
-    values: NDArray[np.float32], ids: NDArray[np.int32], value: np.float32, member: np.int32
+    values: NDArray[np.float32],
+    places: NDArray[np.int32],
+    value: np.float32,
+    new: int,
+    members: NDArray[np.int32],
 ) -> None:
-    """Take the least similarity out of a heap and put another in."""
+    """Take the least similar member out of a heap and put another in."""
     size = len(values)
-    place = 0
+    at = 0
     while True:
-        child = 2 * place + 1
+        child = 2 * at + 1
         if child >= size:
             break
-        if child + 1 < size and values[child + 1] < values[child]:
-            child += 1
-        if values[child] >= value:
+        other = child + 1
+        if other < size and (
+            values[other] < values[child]
+            or (
+                values[other] == values[child]
+                and places[child] >= 0
+                and _is_after(places[other], places[child], members)
+            )
+        ):
+            child = other
+        if values[child] > value or (
+            values[child] == value and not _is_after(places[child], new, members)
+        ):
             break
-        values[place], ids[place] = values[child], ids[child]
-        place = child
-    values[place], ids[place] = value, member
+        values[at], places[at] = values[child], places[child]
+        at = child
+    values[at], places[at] = value, new

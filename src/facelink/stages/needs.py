@@ -77,10 +77,14 @@ def needs(task: Task, block_rows: int) -> list[Needs]:
     merging = _MERGE_BYTES_PER_LINK[task.settings.merging.method(task.model)]
     copied = 0 if task.uses_features_as_they_are else 4 * n * dim
     found = 8 * n * width
-    shards = 4 * n * (dim + 1) if task.settings.index_shards > 1 else 0
+    shards = n * (5 * dim + 8) if task.settings.index_shards > 1 else 0
     return [
         Needs("features", _features_memory(task, block_rows), copied),
-        Needs("neighbors", _search_memory(task, block_rows, n_threads), found + shards),
+        Needs(
+            "neighbors",
+            _search_memory(task, block_rows, n_threads),
+            found + _search_disk(task) + shards,
+        ),
         Needs("likelihoods", _judging_memory(task, block_rows, n_threads), 4 * n * k),
         Needs("links", _combining_memory(task, block_rows), _LINK_BYTES * n_links + 8 * n),
         Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
@@ -182,17 +186,25 @@ def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
         return searching
     n, dim = task.shape
     training = 2 * 40 * number_of_cells(n) * dim * 4
-    dividing = number_of_parts(n) * dim * 4 + 12 * n
+    dividing = number_of_parts(n) * dim * 4 + (dim + 16) * n
     n_shards = task.settings.index_shards
     writing = 4 * n * dim // n_shards if n_shards > 1 else 0
     return max(searching, PROGRAM_BYTES + max(training, dividing, writing))
+
+
+def _search_disk(task: Task) -> int:
+    """Codes of all features, and the centres of cells and parts."""
+    if search_method(task) == "exact":
+        return 0
+    n, dim = task.shape
+    return n * (dim + 8) + 4 * dim * (number_of_cells(n) + number_of_parts(n))
 
 
 def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     """Each thread finds who looks into which part; with shards, a block and answers are held."""
     n, dim = task.shape
     k, n_shards = task.subgraphs.n_neighbors, task.settings.index_shards
-    rows = 32 * block_rows * (k + 9)
+    rows = 24 * block_rows * (k + 41)
     if search_method(task) == "exact":
         return PROGRAM_BYTES + 4 * n * dim + rows
     n_cells = number_of_cells(n)
@@ -200,7 +212,7 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     visits = min(VISITS_AT_ONCE, int(_VISITED_SHARE * all_visits))
     ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:
-        rows += block_rows * (4 * dim + 8 * (k + 9) * (n_shards + 1))
+        rows += block_rows * (4 * dim + 12 * (k + 41) * (n_shards + 1))
     return PROGRAM_BYTES + ranking + rows
 
 

@@ -62,10 +62,10 @@ def test_duplicates_are_found_by_their_ids(tmp_path):
 def test_each_member_is_in_one_shard_and_shards_are_about_equal(tmp_path):
     search = prepared()
     shards = shards_of(search, 4, tmp_path)
-    assert sorted(np.concatenate([shard.ids for shard in shards])) == list(EVERYONE)
+    assert sorted(np.concatenate([shard.index.cells.members for shard in shards])) == list(EVERYONE)
     for shard in shards:
-        np.testing.assert_array_equal(shard.features, FEATURES[shard.ids])
-        assert len(shard.ids) == pytest.approx(len(FEATURES) / 4, rel=0.25)
+        np.testing.assert_array_equal(shard.features, FEATURES[shard.index.cells.members])
+        assert len(shard.index.cells.members) == pytest.approx(len(FEATURES) / 4, rel=0.25)
     assert [shard.first_cell for shard in shards[1:]] == list(
         np.cumsum([shard.index.cells.n_cells for shard in shards])[:-1]
     )
