@@ -25,15 +25,17 @@ from facelink.stages.task import Task
 _SAMPLE = 3_000
 """Faces that are searched and judged to see how fast this machine is: a few seconds."""
 
-_COMPARED_PER_ROOT = 6.0
-"""Centres and members of the nearest cells that "ivf" compares each face with, relative to √N."""
+_CENTERS_PER_ROOT, _NEARBY_PER_ROOT = 8.0, 2.0
+"""Centres that "ivf" compares each face with, and members of the nearest cells, relative to √N."""
 
-_FARTHER_PER_ROOT, _FEW, _FARTHER_POWER = 19.0, 600_000, 1.45
-"""Members of further cells for a recall of 0.98, relative to √N; beyond so many faces they grow by
-a higher power: 15,000 of 584,000 and a million of 5.2 million made-up ones."""
+_FARTHER, _FARTHER_FACES, _FARTHER_POWER = 550_000, 5_210_000, 2.4
+"""Members and centres of further parts for a recall of 0.98, of so many made-up faces, and by which
+power of N they grow; for other recalls these times as many (benchmarks/records/recall.json)."""
 
-_FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.05, 0.22, 0.5, 1.0, 1.9, 5.0))
-"""Recalls, and how many that is beside 0.98 (benchmarks/records/recall.json)."""
+_FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.025, 0.13, 0.37, 1.0, 2.2, 6.0))
+
+_CELLS_COST = 2.5
+"""How much longer a comparison in cells takes than one of a product of large matrices."""
 
 _MERGE_SECONDS_PER_LINK = 2e-6
 """One minute for 31 million."""
@@ -151,7 +153,10 @@ class Rates:
         """What a whole stage would take."""
         n, k = task.n_faces, task.subgraphs.k_at_hop[0]
         is_exact = search_method(task) == "exact"
-        compared = float(n) if is_exact else n_compared(n, task.settings.recall)
+        compared = float(n)
+        if not is_exact:
+            centers = _CENTERS_PER_ROOT * math.sqrt(n)
+            compared = min(compared, centers + _CELLS_COST * n_compared(n, task.settings.recall))
         return {
             "features": 0.0 if task.uses_features_as_they_are else self.per_row * n,
             "neighbors": self.per_comparison * n * compared,
@@ -162,11 +167,10 @@ class Rates:
 
 
 def n_compared(n_faces: int, recall: float) -> float:
-    """About how many faces and centres "ivf" compares a face with; at most all."""
-    root = math.sqrt(n_faces)
-    farther = _FARTHER_PER_ROOT * root * math.pow(max(1.0, n_faces / _FEW), _FARTHER_POWER)
+    """About how many members and centres of parts "ivf" compares a face with; at most all."""
+    farther = _FARTHER * math.pow(n_faces / _FARTHER_FACES, _FARTHER_POWER)
     share = float(np.interp(recall, *_FARTHER_FOR_RECALL))
-    return min(float(n_faces), _COMPARED_PER_ROOT * root + share * farther)
+    return min(float(n_faces), _NEARBY_PER_ROOT * math.sqrt(n_faces) + share * farther)
 
 
 def _done(one: Needs, manifest: Manifest) -> StagePlan:

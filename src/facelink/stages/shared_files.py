@@ -1,17 +1,19 @@
 """Files handed out to other machines through a place that all of them can read and write."""
 
 import contextlib
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from filelock import FileLock
 
-from facelink.errors import InputError, OutputError
+from facelink.errors import FacelinkError, InputError, OutputError
 from facelink.stages.content import hash_of, hash_of_bytes
 
 
@@ -46,7 +48,7 @@ class SharedFiles:
             fsspec.core.url_to_fs(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(
-                f"shared={self.url!r}: {error}. Give a URL such as s3://bucket/folder, and "
+                f"shared={self._told!r}: {error}. Give a URL such as s3://bucket/folder, and "
                 "install what it needs."
             ) from error
 
@@ -71,7 +73,7 @@ class SharedFiles:
         files = _files_in(path) if path.is_dir() else [path]
         digest = _digest(files)
         with self._errors(digest):
-            system, root = fsspec.core.url_to_fs(self.url)
+            system, root = self._place()
             system.makedirs(f"{root}/{digest}", exist_ok=True)
             for file in files:
                 target = f"{root}/{digest}/{file.name}"
@@ -110,24 +112,39 @@ class SharedFiles:
         beside = folder / f"{digest}.{secrets.token_hex(4)}.part"
         beside.mkdir()
         with self._errors(digest):
-            system, root = fsspec.core.url_to_fs(self.url)
+            system, root = self._place()
             for remote in system.ls(f"{root}/{digest}", detail=False):
-                system.get_file(remote, str(beside / remote.rpartition("/")[2]))
+                name = remote.rpartition("/")[2]  # some kinds of places list no more than names
+                system.get_file(f"{root}/{digest}/{name}", str(beside / name))
         if _digest(sorted(beside.iterdir())) != digest:
             shutil.rmtree(beside)
             raise OutputError(
-                f"{self.url}/{digest} is damaged: it is not what was sent. Remove it there and "
+                f"{self._told}/{digest} is damaged: it is not what was sent. Remove it there and "
                 "run again; what is finished is kept."
             )
         beside.rename(folder / digest)
 
+    def _place(self) -> tuple[Any, str]:
+        """The place and the folder there, as it is now: others write there too."""
+        system, root = fsspec.core.url_to_fs(self.url)
+        system.invalidate_cache()
+        return system, root
+
+    @property
+    def _told(self) -> str:
+        """The URL as messages may show it: without a user's name and password."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.url)
+
     @contextlib.contextmanager
     def _errors(self, digest: str) -> Iterator[None]:
+        """Tell of errors; which ones there are is up to the kind of place."""
         try:
             yield
-        except OSError as error:
+        except FacelinkError:
+            raise
+        except Exception as error:
             raise OutputError(
-                f"{self.url}/{digest} cannot be read or written: {error}. See that the place can "
+                f"{self._told}/{digest} cannot be read or written: {error}. See that the place can "
                 "be reached; what is finished is kept."
             ) from error
 

@@ -134,8 +134,12 @@ class TestCompared:
             assert expected == pytest.approx(one["compared"], rel=0.5), one["recall"]
 
     def test_few_faces_are_compared_with_all(self):
-        assert n_compared(100, 0.98) == 100
-        assert n_compared(584_000, 0.98) == pytest.approx(19_000, rel=0.1)
+        assert n_compared(3, 0.98) == 3
+
+    def test_more_is_compared_for_more_recall_and_among_more_faces(self):
+        counts = [n_compared(1_700_000, recall) for recall in (0.5, 0.8, 0.9, 0.98, 1.0)]
+        assert counts == sorted(counts)
+        assert n_compared(584_000, 0.98) < counts[3] < n_compared(5_210_000, 0.98)
 
 
 class TestPlan:

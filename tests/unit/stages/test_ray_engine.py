@@ -29,13 +29,15 @@ from facelink.stages.shared_files import SharedFiles
 from facelink.stages.work import FeaturesFile
 from facelink.synthetic import SyntheticSettings, make_faces
 from tests.unit.merging.test_parts import evidence
+from tests.unit.stages.lending import lent_by_ftp
 
 N_WORKERS, MAX_RETRIES = 2, 1
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    return SharedFiles(f"file://{tmp_path_factory.mktemp('shared')}")
+    with lent_by_ftp(tmp_path_factory.mktemp("shared")) as url:
+        yield SharedFiles(f"{url}/place")
 
 
 @pytest.fixture(scope="module")

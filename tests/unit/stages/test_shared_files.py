@@ -3,6 +3,7 @@ import pytest
 
 from facelink.errors import InputError, OutputError
 from facelink.stages.shared_files import SharedFiles
+from tests.unit.stages.lending import lent_by_ftp
 
 
 @pytest.fixture
@@ -10,12 +11,16 @@ def place(tmp_path):
     return tmp_path / "place"
 
 
-@pytest.fixture
-def shared(place, tmp_path, monkeypatch):
+@pytest.fixture(params=["folder", "server"])
+def shared(request, place, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    return SharedFiles(f"file://{place}")
+    if request.param == "folder":
+        yield SharedFiles(f"file://{place}")
+    else:
+        with lent_by_ftp(tmp_path) as url:
+            yield SharedFiles(f"{url}/place")
 
 
 @pytest.fixture
@@ -73,8 +78,9 @@ def test_what_is_not_there(shared, place, file):
     with pytest.raises(OutputError, match=r"is damaged|cannot be read"):
         shared.fetch(name)
     place.joinpath(name.parts[0]).rmdir()
-    with pytest.raises(OutputError, match="cannot be read or written"):
+    with pytest.raises(OutputError, match="cannot be read or written") as raised:
         shared.fetch(name)
+    assert "secret" not in str(raised.value)
 
 
 def test_nothing_is_left_behind(shared, file, tmp_path):
@@ -82,6 +88,11 @@ def test_nothing_is_left_behind(shared, file, tmp_path):
     shared.forget()
     assert list((tmp_path / "temporary").iterdir()) == []
     shared.forget()
+
+
+def test_a_password_is_not_told():
+    with pytest.raises(InputError, match="shared='nowhere://host/place'"):
+        SharedFiles("nowhere://user:secret@host/place")
 
 
 @pytest.mark.parametrize("url", ["nowhere://place", "s3x:place"])
