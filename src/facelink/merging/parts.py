@@ -6,6 +6,9 @@ links above that connects do not merge here, whatever lies between them. The col
 falls apart into components that have nothing to do with each other: at 584,000 faces, where
 the links with positive log-odds make one component of 553,000 faces, the largest of these has some
 7,000. Any number of components make a part, which can be solved alone, here or on another machine.
+
+Among millions of faces there are enough links by mistake to connect most of them even so. Then more
+evidence is asked for at this level, until no component is too large.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +31,14 @@ LIKELY_EVIDENCE = 1.5
 What is merged hardly depends on it: on CelebA and LFW with two embedders not one face changed
 with likelihoods from 0.7 to 0.95 or without such a level, and on Pins, whose people have more faces
 than neighbours were judged, F changed by 0.2 points at most."""
+
+_MORE_EVIDENCE = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
+"""What is asked for instead, one after the other, while a component is too large."""
+
+_LARGEST_COMPONENT = 50_000
+"""Instances of one component that are not too many: beyond, merging waits for memory. The likely
+groups of 5.2 million faces in one component took more than a quarter of an hour, three minutes in
+many."""
 
 LINKS_PER_PART = 1 << 20
 """Links of a part, unless one component has more: 16 MB of entries."""
@@ -101,11 +112,14 @@ class Part:
         Component of each.
     evidence : GroupEvidence
         Of these instances.
+    least_evidence : float
+        Mean log-odds above which groups merge.
     """
 
     instances: NDArray[np.int32]
     reach: NDArray[np.integer]
     evidence: GroupEvidence
+    least_evidence: float = LIKELY_EVIDENCE
 
     @property
     def memory_bytes(self) -> int:
@@ -145,17 +159,27 @@ def likely_groups(
         Links of a part, unless one component has more, at least 1. The groups
         do not depend on it.
     """
-    reach = evidence.reach(LIKELY_EVIDENCE)
+    reach, least_evidence = _components(evidence)
     if len(evidence.pairs) <= links_per_part:
-        return solve(Part(np.arange(evidence.n_instances, dtype=np.int32), reach, evidence))
+        everyone = np.arange(evidence.n_instances, dtype=np.int32)
+        return solve(Part(everyone, reach, evidence, least_evidence))
     roots = np.arange(evidence.n_instances, dtype=np.int32)
     n_rounds = 0
-    division = _Division(evidence, reach, links_per_part)
+    division = _Division(evidence, reach, least_evidence, links_per_part)
     for number, found in enumerate(each(solve, division)):
         instances = division.instances(number)
         roots[instances] = instances[found.roots]
         n_rounds = max(n_rounds, found.n_rounds)
     return LikelyGroups(roots, n_rounds)
+
+
+def _components(evidence: GroupEvidence) -> tuple[NDArray[np.int64], float]:
+    """Components that have nothing to do with each other, (N,), and above which evidence."""
+    for least_evidence in (LIKELY_EVIDENCE, *_MORE_EVIDENCE):
+        reach = evidence.reach(least_evidence)
+        if np.bincount(reach, minlength=1).max() <= _LARGEST_COMPONENT:
+            break
+    return reach, least_evidence
 
 
 def solve(part: Part) -> LikelyGroups:
@@ -168,7 +192,7 @@ def solve(part: Part) -> LikelyGroups:
         others=(evidence.others, evidence.totals),
         joined=evidence.joined,
         anchors=evidence.anchors,
-        least_evidence=LIKELY_EVIDENCE,
+        least_evidence=part.least_evidence,
     )
     return LikelyGroups(found.roots, found.n_rounds)
 
@@ -200,9 +224,13 @@ class _Division:
     """Parts of a collection, made one at a time."""
 
     def __init__(
-        self, evidence: GroupEvidence, reach: NDArray[np.int64], links_per_part: int
+        self,
+        evidence: GroupEvidence,
+        reach: NDArray[np.int64],
+        least_evidence: float,
+        links_per_part: int,
     ) -> None:
-        self._evidence, self._reach = evidence, reach
+        self._evidence, self._reach, self._least_evidence = evidence, reach, least_evidence
         part_of = _part_of_components(reach, evidence.pairs, links_per_part)[reach]
         everyone = np.arange(len(reach), dtype=np.int32)
         ends = (np.stack([everyone, everyone], axis=1), evidence.pairs, evidence.others)
@@ -242,6 +270,7 @@ class _Division:
                 evidence.anchors[instances],
                 evidence.n_neighbors,
             ),
+            self._least_evidence,
         )
 
 

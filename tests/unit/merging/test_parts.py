@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facelink.links import Links
+from facelink.merging import parts
 from facelink.merging.agglomeration import NO_ANCHOR
 from facelink.merging.constraints import Constraints
 from facelink.merging.likelihood import group_links, merge_by_likelihood
-from facelink.merging.parts import LIKELY_EVIDENCE, GroupEvidence, likely_groups, solve
+from facelink.merging.parts import LIKELY_EVIDENCE, GroupEvidence, Part, likely_groups, solve
 
 N_PEOPLE, N_FACES = 12, 15
 
@@ -44,9 +45,9 @@ def evidence(seed, n_neighbors=6):
 def test_parts_give_what_the_whole_gives(seed, links_per_part):
     given_evidence = evidence(seed)
     whole = likely_groups(given_evidence)
-    parts = likely_groups(given_evidence, links_per_part=links_per_part)
-    np.testing.assert_array_equal(parts.roots, whole.roots)
-    assert parts.n_rounds == whole.n_rounds
+    divided = likely_groups(given_evidence, links_per_part=links_per_part)
+    np.testing.assert_array_equal(divided.roots, whole.roots)
+    assert divided.n_rounds == whole.n_rounds
 
 
 def test_a_part_holds_no_more_links_than_it_may():
@@ -66,6 +67,42 @@ def test_a_part_holds_no_more_links_than_it_may():
     assert len(everyone) == len(set(everyone.tolist()))
 
 
+def test_more_evidence_is_asked_for_while_a_component_is_too_large(monkeypatch):
+    given_evidence = evidence(seed=3)
+    largest = {
+        level: np.bincount(given_evidence.reach(level)).max()
+        for level in (LIKELY_EVIDENCE, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
+    }
+    all_levels = set()
+    for limit in (10_000, largest[LIKELY_EVIDENCE] - 1, largest[2.0] - 1, 5):
+        level = next(level for level, size in largest.items() if size <= limit)
+        all_levels.add(level)
+        monkeypatch.setattr(parts, "_LARGEST_COMPONENT", limit)
+        levels = []
+
+        def each(function, some, levels=levels):
+            for part in some:
+                levels.append(part.least_evidence)
+                yield function(part)
+
+        divided = likely_groups(given_evidence, each=each, links_per_part=50)
+        assert set(levels) == {level}
+        everyone = np.arange(given_evidence.n_instances, dtype=np.int32)
+        reach = np.zeros(given_evidence.n_instances, dtype=np.int64)
+        expected = solve(Part(everyone, reach, given_evidence, level))
+        np.testing.assert_array_equal(divided.roots, expected.roots)
+        np.testing.assert_array_equal(likely_groups(given_evidence).roots, expected.roots)
+    assert len(all_levels) >= 3
+
+
+def test_the_most_evidence_there_is_divides_what_it_can(monkeypatch):
+    monkeypatch.setattr(parts, "_LARGEST_COMPONENT", 0)
+    given_evidence = evidence(seed=3)
+    everyone = np.arange(given_evidence.n_instances, dtype=np.int32)
+    expected = solve(Part(everyone, given_evidence.reach(6.0), given_evidence, 6.0))
+    np.testing.assert_array_equal(likely_groups(given_evidence).roots, expected.roots)
+
+
 def test_a_part_travels():
     given_evidence = evidence(seed=1)
 
@@ -74,8 +111,8 @@ def test_a_part_travels():
             yield pickle.loads(pickle.dumps(solve))(pickle.loads(pickle.dumps(part)))
 
     whole = likely_groups(given_evidence)
-    parts = likely_groups(given_evidence, each=elsewhere, links_per_part=100)
-    np.testing.assert_array_equal(parts.roots, whole.roots)
+    divided = likely_groups(given_evidence, each=elsewhere, links_per_part=100)
+    np.testing.assert_array_equal(divided.roots, whole.roots)
 
 
 def test_anchors_and_blocked_pairs_stay_apart_and_joined_ones_together():

@@ -30,8 +30,8 @@ RECORDS = Path(__file__).parents[3] / "benchmarks" / "records"
 STAGES = ["features", "neighbors", "likelihoods", "links", "labels"]
 
 MEASURED = {
-    50_000: {"features": 268, "neighbors": 327, "likelihoods": 506, "links": 343, "labels": 465},
-    150_000: {"features": 268, "neighbors": 361, "likelihoods": 547, "links": 391, "labels": 479},
+    50_000: {"features": 254, "neighbors": 364, "likelihoods": 482, "links": 313, "labels": 403},
+    150_000: {"features": 254, "neighbors": 367, "likelihoods": 548, "links": 336, "labels": 597},
 }
 """Peak memory without mapped files, MiB: made-up faces (`benchmarks.large`), 256-d, k = 80, IVF,
 blocks of 16,384 rows, one thread."""
