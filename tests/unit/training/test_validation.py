@@ -137,7 +137,7 @@ class TestScores:
             assert regime.link_precision == regime.link_recall == 0
 
     def test_a_judge_that_ranks_as_cosine_does_is_not_worse(self, monkeypatch, regimes):
-        run = judge_by(monkeypatch, lambda linked, cosines: (1 + cosines) / 2)
+        run = judge_by(monkeypatch, lambda linked, cosines: cosines / 2)  # exactly
         scores = run(regimes)
         assert scores.worse_than_cosine == ()
         for regime, made in zip(scores.regimes, regimes, strict=True):
