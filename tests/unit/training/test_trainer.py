@@ -280,7 +280,7 @@ class TestResuming:
 
     def test_killed_by_the_system(self, tmp_path, finished):
         code = (
-            "import os, signal\n"
+            "import os, signal, tests.conftest\n"
             "from tests.unit.training.test_trainer import train\n"
             "def on_step(step, seen=[]):\n"
             "    seen.append(step)\n"
