@@ -114,3 +114,8 @@ def dense_logits(
             subgraph_logits(state, wide[nodes], wide[pivot], adjacency, n_one_hop, aggregator)
         )
     return torch.cat(logits)
+
+
+def members_of(cells, cell):
+    """Members of one cell, or part, of a `CellIndex`."""
+    return cells.members[cells.starts[cell] : cells.starts[cell + 1]]

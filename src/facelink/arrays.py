@@ -163,7 +163,7 @@ def read_npz(path: Path | str, what: str, name: str) -> NDArray[Any]:
 
 
 def read_parquet(
-    path: Path, what: str, names: Sequence[str], *, texts: Sequence[str] = (), n_each: int = 1
+    path: Path, what: str, names: Sequence[str], *, texts: Sequence[str] = ()
 ) -> pa.Table:
     """Read columns of a Parquet file.
 
@@ -175,8 +175,6 @@ def read_parquet(
         Columns.
     texts
         Those of text: they come as dictionaries, so that repeats cost little.
-    n_each
-        Values that every row takes, even one without a value.
 
     Raises
     ------
@@ -184,12 +182,22 @@ def read_parquet(
         If the columns would unpack to far more than the file can have been made from.
     """
     with pyarrow.parquet.ParquetFile(path, read_dictionary=list(texts)) as stored:
-        check_parquet(stored, path, what, n_each)
+        check_parquet(stored, path, what)
         return stored.read(columns=list(names))
 
 
-def check_parquet(stored: pyarrow.parquet.ParquetFile, path: Path, what: str, n_each: int) -> None:
-    """Raise `InputError` if a file claims far more than it can hold; parameters as above."""
+def check_parquet(
+    stored: pyarrow.parquet.ParquetFile, path: Path, what: str, *, n_each: int = 1
+) -> None:
+    """Raise `InputError` if a file claims far more than it can have been made from.
+
+    Parameters
+    ----------
+    stored, path, what
+        The file, and what it is called in messages.
+    n_each
+        Values that every row takes, even one without a value.
+    """
     # The metadata of single columns is not asked: damaged, it ends the process in pyarrow.
     groups = map(stored.metadata.row_group, range(stored.num_row_groups))
     claimed = sum(max(group.total_byte_size, 8 * group.num_rows * n_each) for group in groups)

@@ -52,7 +52,7 @@ class ParquetRows:
             self._column = only_name(lists, _COLUMNS, f"features {path}", needed)
             kind = schema.field(self._column).type
             n_each = kind.list_size if pa.types.is_fixed_size_list(kind) else 1
-            check_parquet(stored, path, "features", n_each)
+            check_parquet(stored, path, "features", n_each=n_each)
             groups = range(stored.num_row_groups)
             sizes = [stored.metadata.row_group(group).num_rows for group in groups]
             self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])

@@ -16,6 +16,7 @@ from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import (
     NOWHERE,
     Reach,
+    Seekers,
     by_cell,
     n_centers_of_parts,
     promising_parts,
@@ -97,16 +98,18 @@ class CellSearch:
         places = _places(nearness, cells)
         n_missed = places.size - int(np.ceil(recall * places.size))
         enough = _least_that_misses(places, n_missed)
-        if enough <= n_first:
-            return cls(index, k, n_first)
         first = cls(index, k, n_first)
-        _, least, nearest = first._look_nearby(features, sample.instances, first._n_kept(n))
+        if enough <= n_first:
+            return first
+        seekers = first._look_nearby(features, sample.instances, first.n_kept(n))[1]
         is_nearby = places <= n_first
-        needed = _reach_needed(index.cells, np.take_along_axis(nearness, cells, 1), cells, least)
+        needed = _reach_needed(
+            index.cells, np.take_along_axis(nearness, cells, 1), cells, seekers.least
+        )
         needed[is_nearby] = -np.inf
         parts = index.parts.cell_of()[sample.neighbors]
         to_parts = _nearness(features, sample.instances, index.parts.centers, parts)
-        needed_of_parts = _reach_needed(index.parts, to_parts, parts, least)
+        needed_of_parts = _reach_needed(index.parts, to_parts, parts, seekers.least)
         needed_of_parts[is_nearby] = -np.inf
         choices = []
         for share in _MISSED_BY_CELLS:
@@ -114,8 +117,7 @@ class CellSearch:
             in_cells = np.where(needed <= of_cells, needed_of_parts, np.inf)
             of_parts = _round_up(_least_that_misses(in_cells, n_missed))
             choices.append(cls(index, k, n_first, Reach(of_cells, of_parts)))
-        costs = [one._n_farther(features, sample.instances, least, nearest) for one in choices]
-        return choices[int(np.argmin([cost.sum() for cost in costs]))]
+        return min(choices, key=lambda one: one._n_farther(seekers).sum())
 
     def search(
         self, features: NDArray[np.float32], instances: NDArray[np.int64], n_candidates: int
@@ -163,49 +165,37 @@ class CellSearch:
             Members, and centres of parts; everyone is compared with the
             centres of all cells besides.
         """
-        n = self._n_kept(len(features))
-        _, least, nearest = self._look_nearby(features, instances, n)
-        farther = self._n_farther(features, instances, least, nearest)
-        compared: NDArray[np.int64] = np.diff(self.index.cells.starts)[nearest].sum(1) + farther
+        seekers = self._look_nearby(features, instances, self.n_kept(len(features)))[1]
+        nearby = np.diff(self.index.cells.starts)[seekers.known].sum(axis=1)
+        compared: NDArray[np.int64] = nearby + self._n_farther(seekers)
         return compared
 
     def _best(
         self, features: NDArray[np.float32], instances: NDArray[np.int64], n: int
     ) -> NDArray[np.int32]:
         """The n best of what some instances look into, on one thread."""
-        best, least, nearest = self._look_nearby(features, instances, n)
-        for visits in promising_parts(self.index, features, instances, nearest, least, self.reach):
+        best, seekers = self._look_nearby(features, instances, n)
+        for visits in promising_parts(self.index, seekers, self.reach):
             best.look_into(self.index, self.index.parts.starts, visits)
         return best.instances(self.index)
 
-    def _n_kept(self, n_instances: int) -> int:
+    def n_kept(self, n_instances: int) -> int:
         """How many are kept of what each of N instances looks into."""
         return n_with_spare(n_instances, self.n_neighbors + 1 + N_SPARE_CANDIDATES)
 
-    def _n_farther(
-        self,
-        features: NDArray[np.float32],
-        instances: NDArray[np.int64],
-        least: NDArray[np.float32],
-        nearest: NDArray[np.int32],
-    ) -> NDArray[np.int64]:
+    def _n_farther(self, seekers: Seekers) -> NDArray[np.int64]:
         """Centres of parts, and members of these, that each instance is compared with, (S,)."""
-        known = (self.index, features, instances, nearest, least, self.reach)
         sizes = np.diff(self.index.parts.starts)
         with threadpool_limits(1, "blas"):
-            counts = n_centers_of_parts(*known)
-            for visits in promising_parts(*known):
+            counts = n_centers_of_parts(self.index, seekers, self.reach)
+            for visits in promising_parts(self.index, seekers, self.reach):
                 np.add.at(counts, visits.visitors, np.repeat(sizes, np.diff(visits.firsts)))
         return counts
 
     def _look_nearby(
         self, features: NDArray[np.float32], instances: NDArray[np.int64], n: int
-    ) -> tuple[BestMembers, NDArray[np.float32], NDArray[np.int32]]:
-        """Look into everyone's nearest cells and keep the n best, on one thread.
-
-        Returns what was found, the cosine of each instance's k-th nearest in it, (S,), and the
-        cells, (S, n_first).
-        """
+    ) -> tuple[BestMembers, Seekers]:
+        """Look into everyone's nearest cells and keep the n best, on one thread."""
         cells = self.index.cells
         best = BestMembers(Codes.of(features, instances), n)
         nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
@@ -216,7 +206,8 @@ class CellSearch:
         found = best.instances(self.index)
         similarities = cosines(features, instances, features, found)
         is_itself = found == instances[:, None]
-        return best, least_similarity(similarities, is_itself, self.n_neighbors), nearest
+        least = least_similarity(similarities, is_itself, self.n_neighbors)
+        return best, Seekers(features, instances, nearest, least)
 
 
 def _reach_needed(

@@ -76,10 +76,6 @@ class CellIndex:
         """C."""
         return len(self.centers)
 
-    def members_of(self, cell: int) -> NDArray[np.int32]:
-        """Return the instances of one cell, by id."""
-        return self.members[self.starts[cell] : self.starts[cell + 1]]
-
     def cell_of(self) -> NDArray[np.int64]:
         """Return the cell of every instance, (N,)."""
         cells = np.empty(len(self.members), dtype=np.int64)

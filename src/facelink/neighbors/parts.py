@@ -16,8 +16,8 @@ from facelink.neighbors.codes import Codes
 from facelink.neighbors.exact import cosine
 
 _FACES_PER_PART = 32
-"""Members of a part on the average. At 1.7 million faces and a recall of 0.95, parts of 32 take
-12 % less time than those of 64, which compare with a quarter more."""
+"""Members of a part on the average. At 1.7 million faces and a recall of 0.95, parts of 32 took
+12 % less time than those of 64, which compare with a quarter more (products of float32)."""
 
 _MOST_PARTS = 64
 """Parts of a cell at most: finding them takes time in proportion, of a cell of a million too."""

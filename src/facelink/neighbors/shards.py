@@ -21,13 +21,13 @@ from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.centers import nearest_centers
-from facelink.neighbors.codes import Codes, n_with_spare
-from facelink.neighbors.exact import N_SPARE_CANDIDATES, Found
+from facelink.neighbors.codes import Codes
+from facelink.neighbors.exact import Found
 from facelink.neighbors.graph import MISSING
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.stored_cells import cells_to_store, stored_cells
-from facelink.neighbors.visits import Reach, Visits, by_cell, promising_parts
+from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising_parts
 from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
 _FORMAT, _VERSION = "facelink.index_shard", 3
@@ -93,8 +93,7 @@ class Queries:
         cells = _cells_of(search)
         centers = cells.index.cells.centers
         nearest = nearest_centers(search.features, centers, instances, cells.n_first)
-        n = n_with_spare(len(search.features), search.n_neighbors + 1 + N_SPARE_CANDIDATES)
-        shape = len(instances), n
+        shape = len(instances), cells.n_kept(len(search.features))
         return cls(
             instances,
             search.features[instances],
@@ -183,27 +182,32 @@ class IndexShard:
         rows = np.repeat(np.arange(len(queries.nearest), dtype=np.int32), n_first)
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
-        return self._look(queries, self.index.cells.starts, [visits])
+        features = _writable(queries.features)
+        return self._look(features, queries.ids.shape[1], self.index.cells.starts, [visits])
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
         least = queries.least_similarity(n_neighbors)
         known = queries.nearest - np.int32(self.first_cell)
-        looking = _looking(queries)
-        visits = promising_parts(self.index, *looking, known, least, self.reach)
-        return self._look(queries, self.index.parts.starts, visits)
+        everyone = np.arange(len(least), dtype=np.int64)
+        seekers = Seekers(_writable(queries.features), everyone, known, least)
+        visits = promising_parts(self.index, seekers, self.reach)
+        return self._look(seekers.features, queries.ids.shape[1], self.index.parts.starts, visits)
 
     def _look(
-        self, queries: Queries, starts: NDArray[np.int64], visits: Iterable[Visits]
+        self,
+        features: NDArray[np.float32],
+        n: int,
+        starts: NDArray[np.int64],
+        visits: Iterable[Visits],
     ) -> Answer:
-        """Compare rows of the queries with the members of cells or parts that they look into."""
-        looking, everyone = _looking(queries)
-        best = BestMembers(Codes.of(looking, everyone), queries.ids.shape[1])
+        """Find the n best of the cells or parts that rows of some features look into."""
+        best = BestMembers(Codes.of(features, np.arange(len(features))), n)
         for some in visits:
             best.look_into(self.index, starts, some)
         rows = np.flatnonzero((best.places >= 0).any(axis=1))
         ids, places, values = best.instances(self.index)[rows], best.places[rows], best.values[rows]
-        similarities = cosines(looking, rows, self.features, places)
+        similarities = cosines(features, rows, self.features, places)
         return Answer(rows.astype(np.int32), ids, values, similarities)
 
 
@@ -266,11 +270,6 @@ def _cells_of(search: PreparedSearch) -> CellSearch:
     if search.cells is None:
         raise InputError(f"a search with method={search.method!r} has no cells; choose 'ivf'.")
     return search.cells
-
-
-def _looking(queries: Queries) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features of the rows of queries, and the rows."""
-    return _writable(queries.features), np.arange(len(queries.instances), dtype=np.int64)
 
 
 def _writable(array: NDArray[Any]) -> NDArray[Any]:

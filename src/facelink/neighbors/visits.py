@@ -25,7 +25,6 @@ from facelink.neighbors.parts import DividedCells
 _RANKING_BLOCK = 1_024
 """Instances compared with all centres at a time: 9,000 centres make 36 MiB of products."""
 
-
 VISITS_AT_ONCE = 1 << 25
 """Visits that are made before the next ones are found."""
 
@@ -46,13 +45,30 @@ class Reach:
     of_cells: float = -np.inf
     of_parts: float = -np.inf
 
-    @property
-    def is_nowhere(self) -> bool:
-        """Whether no cell is in reach."""
-        return self.of_cells == -np.inf
-
 
 NOWHERE = Reach()
+
+
+class Seekers(NamedTuple):
+    """Instances that look for neighbours, and what they have seen and found.
+
+    Parameters
+    ----------
+    features : float32 (N, D)
+        L2-normalised rows.
+    instances : int64 (S,)
+        Who looks.
+    known : int32 (S, n)
+        Cells that were looked into, in order of their numbers; others than an
+        index has do not count.
+    least : float32 (S,)
+        Cosine that a new neighbour has to reach.
+    """
+
+    features: NDArray[np.float32]
+    instances: NDArray[np.int64]
+    known: NDArray[np.int32]
+    least: NDArray[np.float32]
 
 
 class Visits(NamedTuple):
@@ -70,32 +86,8 @@ class Visits(NamedTuple):
     firsts: NDArray[np.int64]
 
 
-def promising_parts(
-    index: DividedCells,
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    known: NDArray[np.int32],
-    least: NDArray[np.float32],
-    reach: Reach,
-) -> Iterator[Visits]:
+def promising_parts(index: DividedCells, seekers: Seekers, reach: Reach) -> Iterator[Visits]:
     """Find the parts where a member may be as near as the least near neighbour found so far.
-
-    Parameters
-    ----------
-    index
-        The cells and their parts.
-    features : float32 (N, D)
-        L2-normalised rows.
-    instances : int64 (S,)
-        Who looks.
-    known : int32 (S, n)
-        Cells that were looked into, in order of their numbers; others than the
-        index has do not count.
-    least : float32 (S,)
-        Cosine that a new neighbour has to reach.
-    reach
-        How much nearer than the average a member may be, of cells and of
-        their parts.
 
     Yields
     ------
@@ -105,9 +97,8 @@ def promising_parts(
     """
     parts, rows, which, n_visits = index.parts, [], [], 0
     slack = np.float32(reach.of_parts) * parts.scatter
-    for start, queries, in_cells in _promising_cells(
-        index.cells, features, instances, known, least, reach
-    ):
+    for start, queries, in_cells in _promising_cells(index.cells, seekers, reach):
+        stop = start + len(queries)
         some_rows, some_parts = _near_parts(
             queries,
             *in_cells,
@@ -115,46 +106,32 @@ def promising_parts(
             parts.centers,
             parts.cohesion,
             slack,
-            least[start : start + len(queries)],
+            seekers.least[start:stop],
         )
         rows.append(some_rows + np.int32(start))
         which.append(some_parts)
         n_visits += len(some_rows)
-        if n_visits >= VISITS_AT_ONCE or start + len(queries) == len(instances):
+        if n_visits >= VISITS_AT_ONCE or stop == len(seekers.instances):
             yield by_cell(np.concatenate(rows), np.concatenate(which), parts.n_cells)
             rows, which, n_visits = [], [], 0
 
 
-def n_centers_of_parts(
-    index: DividedCells,
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    known: NDArray[np.int32],
-    least: NDArray[np.float32],
-    reach: Reach,
-) -> NDArray[np.int64]:
-    """Count the centres that each instance is compared with to find promising parts, (S,).
-
-    Parameters are those of `promising_parts`.
-    """
+def n_centers_of_parts(index: DividedCells, seekers: Seekers, reach: Reach) -> NDArray[np.int64]:
+    """Count the centres that everyone is compared with to find promising parts, (S,)."""
     n_parts = np.diff(index.firsts)
-    counts = np.zeros(len(instances), dtype=np.int64)
-    for start, _, visits in _promising_cells(index.cells, features, instances, known, least, reach):
+    counts = np.zeros(len(seekers.instances), dtype=np.int64)
+    for start, _, visits in _promising_cells(index.cells, seekers, reach):
         np.add.at(counts, visits.visitors + start, np.repeat(n_parts, np.diff(visits.firsts)))
     return counts
 
 
 def _promising_cells(
-    cells: CellIndex,
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    known: NDArray[np.int32],
-    least: NDArray[np.float32],
-    reach: Reach,
+    cells: CellIndex, seekers: Seekers, reach: Reach
 ) -> Iterator[tuple[int, NDArray[np.float32], Visits]]:
     """Yield the first row of a block, the features of its rows, and which look into which cells."""
-    if reach.is_nowhere:
+    if reach.of_cells == -np.inf:
         return
+    features, instances, known, least = seekers
     slack = np.float32(reach.of_cells) * cells.scatter
     for start in range(0, len(instances), _RANKING_BLOCK):
         block = slice(start, start + _RANKING_BLOCK)

@@ -20,6 +20,8 @@ from facelink.models.context_gcn import ContextGCN
 from facelink.models.device import choose_device
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.cells import number_of_cells
+from facelink.neighbors.codes import n_with_spare
+from facelink.neighbors.exact import N_SPARE_CANDIDATES
 from facelink.neighbors.parts import number_of_parts
 from facelink.neighbors.prepared import chosen_method
 from facelink.neighbors.visits import BYTES_PER_VISIT, VISITS_AT_ONCE
@@ -177,9 +179,9 @@ def _features_memory(task: Task, block_rows: int) -> int:
 
 
 def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
-    """Cells' centres are trained on samples, cells divided, shards written one at a time; searched.
+    """Centres are trained on samples, cells divided, shards written one at a time; then searched.
 
-    The search maps the centres that it reads.
+    The search maps the centres and codes that it reads.
     """
     searching = _searching_memory(task, block_rows, n_threads)
     if search_method(task) == "exact":
@@ -203,8 +205,9 @@ def _search_disk(task: Task) -> int:
 def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     """Each thread finds who looks into which part; with shards, a block and answers are held."""
     n, dim = task.shape
-    k, n_shards = task.subgraphs.n_neighbors, task.settings.index_shards
-    rows = 24 * block_rows * (k + 41)
+    n_shards = task.settings.index_shards
+    kept = n_with_spare(n, task.subgraphs.n_neighbors + 1 + N_SPARE_CANDIDATES)
+    rows = 24 * block_rows * kept
     if search_method(task) == "exact":
         return PROGRAM_BYTES + 4 * n * dim + rows
     n_cells = number_of_cells(n)
@@ -212,7 +215,7 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     visits = min(VISITS_AT_ONCE, int(_VISITED_SHARE * all_visits))
     ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:
-        rows += block_rows * (4 * dim + 12 * (k + 41) * (n_shards + 1))
+        rows += block_rows * (4 * dim + 12 * kept * (n_shards + 1))
     return PROGRAM_BYTES + ranking + rows
 
 

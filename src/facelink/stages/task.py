@@ -268,5 +268,7 @@ def _facts_of(source: FeaturesFile) -> dict[str, Any]:
     return {
         "n_faces": stored.shape[0],
         "n_dimensions": stored.shape[1],
-        "used_as_they_are": source.is_mapped and is_normalized(source.open()),
+        "used_as_they_are": (
+            source.is_mapped and isinstance(stored, np.ndarray) and is_normalized(stored)
+        ),
     }

@@ -65,10 +65,9 @@ class FeaturesFile:
 
     def n_rows_held(self, n_faces: int) -> int:
         """Rows, of so many, that are in memory while some are read, besides mapped files."""
-        if self.is_mapped:
-            return 0
-        is_parquet = self.path.suffix.lower() == ".parquet"
-        return ParquetRows(self.path).most_rows_at_once if is_parquet else n_faces
+        if self.path.suffix.lower() == ".parquet":
+            return ParquetRows(self.path).most_rows_at_once
+        return 0 if self.is_mapped else n_faces
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class TestForRecall:
         search = CellSearch.for_recall(FEATURES, index, sample, recall)
         assert self.share_in_reach(search, sample) >= recall
         of_cells, of_parts = search.reach.of_cells, search.reach.of_parts
-        if search.reach.is_nowhere:
+        if search.reach == NOWHERE:
             assert search.n_first == 8
         else:
             nearer = CellSearch(index, K, search.n_first, Reach(of_cells, of_parts - 2e-4))

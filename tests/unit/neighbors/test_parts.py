@@ -5,7 +5,7 @@ import pytest
 from facelink.neighbors import parts
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.parts import DividedCells
-from tests.helpers import clustered_features
+from tests.helpers import clustered_features, members_of
 
 FEATURES, _ = clustered_features(30, 20, 16, spread=1.0)
 
@@ -58,7 +58,7 @@ def test_parts_scatter_less_than_cells(index):
 
 def test_members_of_a_part_are_in_order_of_their_ids(index):
     for part in range(index.parts.n_cells):
-        assert (np.diff(index.parts.members_of(part)) > 0).all()
+        assert (np.diff(members_of(index.parts, part)) > 0).all()
 
 
 def test_small_cells_are_one_part(cells, monkeypatch):
@@ -94,12 +94,12 @@ def test_some_cells_alone(index):
     some = index.only(slice(3, 7))
     assert some.cells.n_cells == 4
     for cell in range(4):
-        members, there = some.cells.members_of(cell), index.cells.members_of(cell + 3)
+        members, there = members_of(some.cells, cell), members_of(index.cells, cell + 3)
         np.testing.assert_array_equal(members, there)
         here, all_parts = some.parts_of(cell), index.parts_of(cell + 3)
         np.testing.assert_array_equal(some.parts.centers[here], index.parts.centers[all_parts])
         for part, same in zip(
             range(here.start, here.stop), range(all_parts.start, all_parts.stop), strict=True
         ):
-            members, there = some.parts.members_of(part), index.parts.members_of(same)
+            members, there = members_of(some.parts, part), members_of(index.parts, same)
             np.testing.assert_array_equal(members, there)

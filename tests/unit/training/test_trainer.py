@@ -32,7 +32,7 @@ D = 16
 SUBGRAPHS = SubgraphSettings((8, 3), 3)
 CONFIG = LinkGCNConfig(D, (8, 8), subgraphs=SUBGRAPHS)
 SETTINGS = TrainingSettings(
-    precision="float32", subgraphs=SUBGRAPHS, epochs=2, batch_size=8, round_pivots=48, round_draws=2
+    subgraphs=SUBGRAPHS, epochs=2, batch_size=8, round_pivots=48, round_draws=2
 )
 FACES = FaceSet("set", *clustered_features(20, 6, D))
 OTHERS = FaceSet("others", *clustered_features(15, 8, D, seed=1))
