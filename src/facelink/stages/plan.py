@@ -28,7 +28,7 @@ _SAMPLE = 3_000
 _CENTERS_PER_ROOT, _NEARBY_PER_ROOT = 8.0, 2.0
 """Centres that "ivf" compares each face with, and members of the nearest cells, relative to √N."""
 
-_FARTHER, _FARTHER_FACES, _FARTHER_POWER = 550_000, 5_210_000, 2.4
+_FARTHER, _FARTHER_FACES, _FARTHER_POWER = 550_000, 5_210_000, 2.2
 """Members and centres of further parts for a recall of 0.98, of so many made-up faces, and by which
 power of N they grow; for other recalls these times as many (benchmarks/records/recall.json)."""
 

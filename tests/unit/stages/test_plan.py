@@ -133,6 +133,10 @@ class TestCompared:
             expected = n_compared(record["n_faces"], one["recall"])
             assert expected == pytest.approx(one["compared"], rel=0.5), one["recall"]
 
+    @pytest.mark.parametrize(("n_faces", "counted"), [(150_000, 1_587), (584_000, 7_774)])
+    def test_it_is_what_was_counted_among_fewer(self, n_faces, counted):
+        assert n_compared(n_faces, 0.98) == pytest.approx(counted, rel=0.5)
+
     def test_few_faces_are_compared_with_all(self):
         assert n_compared(3, 0.98) == 3
 
