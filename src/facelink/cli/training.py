@@ -127,6 +127,14 @@ def train(
     weight_decay: Annotated[
         float, typer.Option("--weight-decay", metavar="W", help="Pull of the weights to zero.")
     ] = _TRAINING.weight_decay,
+    max_gradient_norm: Annotated[
+        float,
+        typer.Option(
+            "--max-gradient-norm",
+            metavar="L",
+            help="sgd shortens longer gradients to this; inf as in the authors' code.",
+        ),
+    ] = _TRAINING.max_gradient_norm,
     schedule: Annotated[
         Schedule,
         typer.Option(
@@ -168,7 +176,7 @@ def train(
     precision: Annotated[
         Precision,
         typer.Option(
-            "--precision", help="Of the products; auto is bfloat16 on GPUs that support it."
+            "--precision", help="Of the products; auto is bfloat16 on devices that have it."
         ),
     ] = _TRAINING.precision,
     resume: Annotated[
@@ -190,6 +198,7 @@ def train(
         optimizer=optimizer,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
+        max_gradient_norm=max_gradient_norm,
         schedule=schedule,
         class_weighting=class_weighting,
         resample=resample,

@@ -29,6 +29,11 @@ class TrainingSettings:
         Pivots per step.
     optimizer, learning_rate, momentum, weight_decay
         ``"sgd"`` with momentum, or ``"adamw"``, which does not read `momentum`.
+    max_gradient_norm
+        With ``"sgd"``, longer gradients are scaled down to this length: steep
+        initial weights on people who are easily told apart, or bfloat16, would
+        else throw the first steps off. Infinity, as in the authors' code, for
+        never. AdamW scales its steps itself.
     schedule
         ``"step"``: ×0.1 after each epoch, as in the authors' code;
         ``"cosine"``: to zero over the run, after a warm-up of its first 2 %;
@@ -53,7 +58,7 @@ class TrainingSettings:
         Share of each set's people who are held out, in (0, 1).
     precision
         ``"bfloat16"`` runs the products in bfloat16; ``"auto"`` does so on
-        CUDA devices that support it and is float32 elsewhere.
+        devices that have it and is float32 elsewhere.
     seed
         Same seed, data, settings and machine: same model.
     """
@@ -65,6 +70,7 @@ class TrainingSettings:
     learning_rate: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    max_gradient_norm: float = 1.0
     schedule: Schedule = "step"
     class_weighting: ClassWeighting = "none"
     resample: bool = True
@@ -93,8 +99,9 @@ class TrainingSettings:
         for name in ("momentum", "weight_decay", "seed"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name}={getattr(self, name)}; it must not be negative.")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate={self.learning_rate}; it must be above 0.")
+        for name in ("learning_rate", "max_gradient_norm"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)}; it must be above 0.")
         if not 0 < self.validation_share < 1:
             raise InputError(
                 f"validation_share={self.validation_share}; choose a share between 0 and 1."

@@ -230,6 +230,8 @@ def _step(
     loss = functional.cross_entropy(logits, is_linked, _class_weights(is_linked, settings))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if settings.optimizer == "sgd":
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
     optimizer.step()
     value = float(loss.detach())
     if not np.isfinite(value):

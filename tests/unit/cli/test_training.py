@@ -120,7 +120,8 @@ class TestTrain:
             "--aggregator attention --mean-normalization symmetric --width 7 6 5 --k-at-hop 9 4 "
             "--edge-neighbors 3 --test-k-at-hop 8 2 --test-edge-neighbors 4 --include-pivot "
             "--epochs 5 --batch-size 6 --optimizer adamw --learning-rate 0.2 --weight-decay 0.3 "
-            "--schedule constant --class-weighting balanced --no-resample --validation-share 0.4 "
+            "--max-gradient-norm 0.5 --schedule constant --class-weighting balanced "
+            "--no-resample --validation-share 0.4 "
             "--precision bfloat16 --resume --device cpu --seed 11"
         )
         with pytest.raises(Stop):
@@ -135,6 +136,7 @@ class TestTrain:
             optimizer="adamw",
             learning_rate=0.2,
             weight_decay=0.3,
+            max_gradient_norm=0.5,
             schedule="constant",
             class_weighting="balanced",
             resample=False,

@@ -60,6 +60,7 @@ class TestSchedule:
         ({"max_draw_faces": 0}, "max_draw_faces=0; it must be at least 1"),
         ({"learning_rate": 0.0}, "learning_rate=0.0; it must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan; it must be above 0"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm=0.0; it must be above 0"),
         ({"momentum": -0.1}, "momentum=-0.1; it must not be negative"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0; it must not be negative"),
         ({"seed": -1}, "seed=-1; it must not be negative"),

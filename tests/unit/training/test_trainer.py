@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,28 @@ class TestSteps:
         per_epoch = len(rates) // 3
         assert rates == pytest.approx([0.01] * per_epoch + [1e-3] * per_epoch + [1e-4] * per_epoch)
         assert momenta == {SETTINGS.momentum}
+
+    @pytest.mark.parametrize(
+        ("optimizer", "limit", "expected"),
+        [("sgd", 0.01, 0.01), ("sgd", inf, None), ("adamw", 0.01, None)],
+    )
+    def test_sgd_shortens_long_gradients(self, tmp_path, monkeypatch, optimizer, limit, expected):
+        settings = replace(
+            self.SETTINGS, optimizer=optimizer, max_gradient_norm=limit, class_weighting="balanced"
+        )
+        lengths = []
+
+        def recorded(optimizer, *_arguments, **_options):
+            every = [one.grad for group in optimizer.param_groups for one in group["params"]]
+            lengths.append(float(torch.cat([one.reshape(-1) for one in every]).norm()))
+
+        name = {"sgd": "SGD", "adamw": "AdamW"}[optimizer]
+        monkeypatch.setattr(getattr(torch.optim, name), "step", recorded)
+        self.first_loss(tmp_path, settings)
+        if expected is None:
+            assert lengths[0] > 0.05
+        else:
+            assert lengths[0] == pytest.approx(expected, rel=1e-3)
 
     @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
     def test_bfloat16_trains_float32_weights(self, tmp_path, finished, optimizer):
