@@ -13,15 +13,14 @@ from facelink.neighbors.centers import choose_nearest
 from facelink.neighbors.codes import Codes, n_with_spare
 from facelink.neighbors.exact import N_SPARE_CANDIDATES, RecallSample
 from facelink.neighbors.parts import DividedCells
-from facelink.neighbors.visits import (
-    NOWHERE,
-    Reach,
-    Seekers,
-    by_cell,
-    n_centers_of_parts,
-    promising_parts,
+from facelink.neighbors.visits import NOWHERE, Reach, Seekers, by_cell, promising_cells
+from facelink.neighbors.walking import (
+    BestMembers,
+    Promise,
+    least_similarity,
+    n_compared,
+    nearness_by_codes,
 )
-from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
 _FIRST_CELLS = 8
 """Cells that everyone looks into, at least. With its own cell alone a face misses its person's
@@ -108,7 +107,8 @@ class CellSearch:
         )
         needed[is_nearby] = -np.inf
         parts = index.parts.cell_of()[sample.neighbors]
-        to_parts = _nearness(features, sample.instances, index.parts.centers, parts)
+        queries = Codes.of(features, sample.instances)
+        to_parts = nearness_by_codes(queries, index.codes_of_parts, parts)
         needed_of_parts = _reach_needed(index.parts, to_parts, parts, seekers.least)
         needed_of_parts[is_nearby] = -np.inf
         choices = []
@@ -175,8 +175,9 @@ class CellSearch:
     ) -> NDArray[np.int32]:
         """The n best of what some instances look into, on one thread."""
         best, seekers = self._look_nearby(features, instances, n)
-        for visits in promising_parts(self.index, seekers, self.reach):
-            best.look_into(self.index, self.index.parts.starts, visits)
+        promise = Promise.of(self.index, seekers, self.reach)
+        for visits in promising_cells(self.index.cells, seekers, self.reach):
+            best.look_into(self.index, visits, promise)
         return best.instances(self.index)
 
     def n_kept(self, n_instances: int) -> int:
@@ -185,11 +186,12 @@ class CellSearch:
 
     def _n_farther(self, seekers: Seekers) -> NDArray[np.int64]:
         """Centres of parts, and members of these, that each instance is compared with, (S,)."""
-        sizes = np.diff(self.index.parts.starts)
+        promise = Promise.of(self.index, seekers, self.reach)
+        queries = Codes.of(seekers.features, seekers.instances)
+        counts = np.zeros(len(seekers.instances), dtype=np.int64)
         with threadpool_limits(1, "blas"):
-            counts = n_centers_of_parts(self.index, seekers, self.reach)
-            for visits in promising_parts(self.index, seekers, self.reach):
-                np.add.at(counts, visits.visitors, np.repeat(sizes, np.diff(visits.firsts)))
+            for visits in promising_cells(self.index.cells, seekers, self.reach):
+                counts += n_compared(queries, self.index, visits, promise)
         return counts
 
     def _look_nearby(
@@ -197,16 +199,15 @@ class CellSearch:
     ) -> tuple[BestMembers, Seekers]:
         """Look into everyone's nearest cells and keep the n best, on one thread."""
         cells = self.index.cells
-        best = BestMembers(Codes.of(features, instances), n)
+        queries = Codes.of(features, instances)
+        best = BestMembers(queries, n)
         nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
         with threadpool_limits(1, "blas"):
             choose_nearest(features, cells.centers, instances, nearest)
         rows = np.repeat(np.arange(len(instances), dtype=np.int32), self.n_first)
-        best.look_into(self.index, cells.starts, by_cell(rows, nearest.reshape(-1), cells.n_cells))
-        found = best.instances(self.index)
-        similarities = cosines(features, instances, features, found)
-        is_itself = found == instances[:, None]
-        least = least_similarity(similarities, is_itself, self.n_neighbors)
+        best.look_into(self.index, by_cell(rows, nearest.reshape(-1), cells.n_cells))
+        is_itself = best.instances(self.index) == instances[:, None]
+        least = least_similarity(best.values, queries.scales, is_itself, self.n_neighbors)
         return best, Seekers(features, instances, nearest, least)
 
 
@@ -219,21 +220,6 @@ def _reach_needed(
     """Reach from which on cells at some nearness, (S, K) both, promise what is needed, (S,)."""
     needed: NDArray[np.float32] = least[:, None] - nearness * cells.cohesion[which]
     return needed / cells.scatter[which]
-
-
-def _nearness(
-    features: NDArray[np.float32],
-    instances: NDArray[np.int64],
-    centers: NDArray[np.float32],
-    which: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Cosines of instances (S,) and some centres of each (S, K)."""
-    with threadpool_limits(1, "blas"):
-        products = [
-            centers[some] @ features[instance]
-            for instance, some in zip(instances, which, strict=True)
-        ]
-    return np.stack(products)
 
 
 def _least_that_misses(values: NDArray[Any], n_missed: int) -> Any:

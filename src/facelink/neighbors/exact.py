@@ -125,21 +125,19 @@ def maximum(values: NDArray[np.float32]) -> np.float32:
     return greatest
 
 
-@njit(cache=True)
-def put_in_order(
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    place: int,
-    candidate: np.int32,
-    value: np.float32,
+@njit(nogil=True, cache=True)
+def order_keys(
+    values: NDArray[np.float32], ids: NDArray[np.int32], keys: NDArray[np.int64]
 ) -> None:
-    """Put a candidate into an ordered list whose entry at `place` is free; equals by their ids."""
-    while place > 0 and (
-        values[place - 1] < value or (values[place - 1] == value and ids[place - 1] > candidate)
-    ):
-        values[place], ids[place] = values[place - 1], ids[place - 1]
-        place -= 1
-    values[place], ids[place] = value, candidate
+    """Fill int64 keys that are greater for greater values, and of equal ones for smaller ids.
+
+    The upper half holds the bits of the value, those of a negative one turned
+    round, the lower half the id from the end.
+    """
+    bits = values.view(np.int32)
+    for place in range(len(keys)):
+        upper = bits[place] if bits[place] >= 0 else bits[place] ^ np.int32(0x7FFFFFFF)
+        keys[place] = (np.int64(upper) << 32) + (0x7FFFFFFF - np.int64(ids[place]))
 
 
 @njit(parallel=True, nogil=True, cache=True)
@@ -158,14 +156,23 @@ def order_candidates(
         instance = instances[row]
         ids = np.empty(n_candidates, dtype=np.int32)
         values = np.empty(n_candidates, dtype=np.float32)
+        bits = values.view(np.int32)
         n_kept = 0
         for column in range(n_candidates):
             candidate = candidates[row, column]
             if candidate < 0 or candidate == instance:
                 continue
-            value = cosine(features[instance], features[candidate])
-            put_in_order(ids, values, n_kept, candidate, value)
+            values[n_kept] = cosine(features[instance], features[candidate]) + np.float32(0.0)
+            ids[n_kept] = candidate
             n_kept += 1
+        keys = np.empty(n_kept, dtype=np.int64)
+        order_keys(values, ids, keys)
+        keys.sort()
+        for column in range(n_kept):
+            key = keys[n_kept - 1 - column]
+            upper = np.int32(key >> 32)
+            bits[column] = upper if upper >= 0 else upper ^ np.int32(0x7FFFFFFF)
+            ids[column] = 0x7FFFFFFF - (key & 0x7FFFFFFF)
         for column in range(k):
             if column < n_kept:
                 indices[row, column] = ids[column]

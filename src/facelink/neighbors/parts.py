@@ -5,6 +5,7 @@ parts only where the cell promises something.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -50,6 +51,11 @@ class DividedCells:
     parts: CellIndex
     firsts: NDArray[np.int64]
     codes: Codes
+
+    @cached_property
+    def codes_of_parts(self) -> Codes:
+        """Of the parts' centres."""
+        return Codes.of_many(self.parts.centers, np.arange(self.parts.n_cells))
 
     def parts_of(self, cell: int) -> slice:
         """Return the parts of one cell."""

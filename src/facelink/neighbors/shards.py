@@ -27,8 +27,8 @@ from facelink.neighbors.graph import MISSING
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.stored_cells import cells_to_store, stored_cells
-from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising_parts
-from facelink.neighbors.walking import BestMembers, cosines, least_similarity
+from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising_cells
+from facelink.neighbors.walking import BestMembers, Promise, cosines, least_similarity
 
 _FORMAT, _VERSION = "facelink.index_shard", 3
 
@@ -112,8 +112,9 @@ class Queries:
         return replace(self, ids=ids, values=values, similarities=similarities)
 
     def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
-        """Cosine of everyone's n-th nearest other instance so far, (S,); −inf without so many."""
-        return least_similarity(self.similarities, self._is_itself, n_neighbors)
+        """Cosine by codes of everyone's n-th nearest other so far, (S,); −inf without so many."""
+        scales = Codes.of(_writable(self.features), np.arange(len(self.features))).scales
+        return least_similarity(self.values, scales, self._is_itself, n_neighbors)
 
     def neighbors(self, n_neighbors: int) -> Found:
         """Rows of the neighbour graph: the nearest of what was found, without the instances."""
@@ -183,7 +184,7 @@ class IndexShard:
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
         features = _writable(queries.features)
-        return self._look(features, queries.ids.shape[1], self.index.cells.starts, [visits])
+        return self._look(features, queries.ids.shape[1], [visits])
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
@@ -191,20 +192,21 @@ class IndexShard:
         known = queries.nearest - np.int32(self.first_cell)
         everyone = np.arange(len(least), dtype=np.int64)
         seekers = Seekers(_writable(queries.features), everyone, known, least)
-        visits = promising_parts(self.index, seekers, self.reach)
-        return self._look(seekers.features, queries.ids.shape[1], self.index.parts.starts, visits)
+        visits = promising_cells(self.index.cells, seekers, self.reach)
+        promise = Promise.of(self.index, seekers, self.reach)
+        return self._look(seekers.features, queries.ids.shape[1], visits, promise)
 
     def _look(
         self,
         features: NDArray[np.float32],
         n: int,
-        starts: NDArray[np.int64],
         visits: Iterable[Visits],
+        promise: Promise | None = None,
     ) -> Answer:
-        """Find the n best of the cells or parts that rows of some features look into."""
+        """Find the n best of the cells that rows of some features look into."""
         best = BestMembers(Codes.of(features, np.arange(len(features))), n)
         for some in visits:
-            best.look_into(self.index, starts, some)
+            best.look_into(self.index, some, promise)
         rows = np.flatnonzero((best.places >= 0).any(axis=1))
         ids, places, values = best.instances(self.index)[rows], best.places[rows], best.values[rows]
         similarities = cosines(features, rows, self.features, places)

@@ -1,7 +1,5 @@
 """Which cells an instance looks into: a few of the nearest, then those that promise neighbours.
 
-Of a cell that promises any, an instance looks into the parts that do.
-
 How far an instance has to look depends on what it has found: a face with a hundred photographs of
 its person has no stranger among its 80 nearest, one with five has 75. A cell promises a neighbour
 if a member some way nearer than the cell's average would enter the list.
@@ -20,7 +18,6 @@ from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.exact import ROUNDING, cosine
-from facelink.neighbors.parts import DividedCells
 
 _RANKING_BLOCK = 1_024
 """Instances compared with all centres at a time: 9,000 centres make 36 MiB of products."""
@@ -29,7 +26,7 @@ VISITS_AT_ONCE = 1 << 25
 """Visits that are made before the next ones are found."""
 
 BYTES_PER_VISIT = 20
-"""Row and part, twice while they are put together, and the row by its part."""
+"""Row and cell, twice while they are put together, and the row by its cell."""
 
 
 @dataclass(frozen=True)
@@ -86,61 +83,33 @@ class Visits(NamedTuple):
     firsts: NDArray[np.int64]
 
 
-def promising_parts(index: DividedCells, seekers: Seekers, reach: Reach) -> Iterator[Visits]:
-    """Find the parts where a member may be as near as the least near neighbour found so far.
+def promising_cells(cells: CellIndex, seekers: Seekers, reach: Reach) -> Iterator[Visits]:
+    """Find the cells where a member may be as near as the least near neighbour found so far.
 
     Yields
     ------
     Visits
-        Of parts, without those of known cells; of some rows after others, at
-        most some 30 million at a time.
+        Without those of known cells; of some rows after others, at most some
+        30 million at a time.
     """
-    parts, rows, which, n_visits = index.parts, [], [], 0
-    slack = np.float32(reach.of_parts) * parts.scatter
-    for start, queries, in_cells in _promising_cells(index.cells, seekers, reach):
-        stop = start + len(queries)
-        some_rows, some_parts = _near_parts(
-            queries,
-            *in_cells,
-            index.firsts,
-            parts.centers,
-            parts.cohesion,
-            slack,
-            seekers.least[start:stop],
-        )
-        rows.append(some_rows + np.int32(start))
-        which.append(some_parts)
-        n_visits += len(some_rows)
-        if n_visits >= VISITS_AT_ONCE or stop == len(seekers.instances):
-            yield by_cell(np.concatenate(rows), np.concatenate(which), parts.n_cells)
-            rows, which, n_visits = [], [], 0
-
-
-def n_centers_of_parts(index: DividedCells, seekers: Seekers, reach: Reach) -> NDArray[np.int64]:
-    """Count the centres that everyone is compared with to find promising parts, (S,)."""
-    n_parts = np.diff(index.firsts)
-    counts = np.zeros(len(seekers.instances), dtype=np.int64)
-    for start, _, visits in _promising_cells(index.cells, seekers, reach):
-        np.add.at(counts, visits.visitors + start, np.repeat(n_parts, np.diff(visits.firsts)))
-    return counts
-
-
-def _promising_cells(
-    cells: CellIndex, seekers: Seekers, reach: Reach
-) -> Iterator[tuple[int, NDArray[np.float32], Visits]]:
-    """Yield the first row of a block, the features of its rows, and which look into which cells."""
     if reach.of_cells == -np.inf:
         return
     features, instances, known, least = seekers
     slack = np.float32(reach.of_cells) * cells.scatter
+    rows, which, n_visits = [], [], 0
     for start in range(0, len(instances), _RANKING_BLOCK):
         block = slice(start, start + _RANKING_BLOCK)
         queries = features[instances[block]]
         products = queries @ cells.centers.T
-        visits = _near_cells(
+        some_rows, some_cells = _near_cells(
             queries, cells.centers, products, cells.cohesion, slack, known[block], least[block]
         )
-        yield start, queries, by_cell(*visits, cells.n_cells)
+        rows.append(some_rows + np.int32(start))
+        which.append(some_cells)
+        n_visits += len(some_rows)
+        if n_visits >= VISITS_AT_ONCE or block.stop >= len(instances):
+            yield by_cell(np.concatenate(rows), np.concatenate(which), cells.n_cells)
+            rows, which, n_visits = [], [], 0
 
 
 @njit(nogil=True, cache=True)
@@ -192,45 +161,3 @@ def _near_cells(
                 rows[place], cells[place] = row, cell
                 place += 1
     return rows, cells
-
-
-@njit(nogil=True, cache=True)
-def _near_parts(
-    queries: NDArray[np.float32],
-    visitors: NDArray[np.int32],
-    visits: NDArray[np.int64],
-    firsts: NDArray[np.int64],
-    centers: NDArray[np.float32],
-    cohesion: NDArray[np.float32],
-    slack: NDArray[np.float32],
-    least: NDArray[np.float32],
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Rows and parts where cohesion · cosine + slack reaches the least similarity.
-
-    Of the parts of the cells that rows look into, cell by cell: the centres of
-    a few parts and the rows stay in the processor's cache.
-    """
-    n_cells = len(visits) - 1
-    most = 0
-    for cell in range(n_cells):
-        most += (visits[cell + 1] - visits[cell]) * (firsts[cell + 1] - firsts[cell])
-    is_near = np.empty(most, dtype=np.bool_)
-    place, n_near = 0, 0
-    for cell in range(n_cells):
-        for visit in range(visits[cell], visits[cell + 1]):
-            row = visitors[visit]
-            for part in range(firsts[cell], firsts[cell + 1]):
-                similarity = cosine(queries[row], centers[part]) * cohesion[part] + slack[part]
-                is_near[place] = similarity >= least[row]
-                n_near += is_near[place]
-                place += 1
-    rows, parts = np.empty(n_near, dtype=np.int32), np.empty(n_near, dtype=np.int32)
-    place, n_near = 0, 0
-    for cell in range(n_cells):
-        for visit in range(visits[cell], visits[cell + 1]):
-            for part in range(firsts[cell], firsts[cell + 1]):
-                if is_near[place]:
-                    rows[n_near], parts[n_near] = visitors[visit], part
-                    n_near += 1
-                place += 1
-    return rows, parts

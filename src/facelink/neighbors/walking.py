@@ -1,25 +1,112 @@
 """Looking into cells: each cell's members against all who visit it.
 
 The cells are walked through, not the instances, so that a cell's members stay in the processor's
-cache while all visitors are compared with them.
+cache while all visitors are compared with them. Of a cell, a visitor is compared with the centres
+of its parts, and with the members of those where one may be near enough.
 """
+
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from facelink.neighbors.byte_products import (
+    AT_ONCE,
+    PACK,
+    can_pack,
+    has_byte_products,
+    multiply,
+    offsets,
+    pack,
+)
 from facelink.neighbors.codes import Codes, product
-from facelink.neighbors.exact import cosine
+from facelink.neighbors.exact import cosine, order_keys
 from facelink.neighbors.parts import DividedCells
-from facelink.neighbors.visits import Visits
+from facelink.neighbors.visits import Reach, Seekers, Visits
+
+_SPARE_PLACES = 64
+"""Members that are kept besides the best until those that are not are taken out."""
+
+_VISITORS_AT_ONCE = 1_024
+"""Whose near parts are found before any is looked into."""
+
+
+class Promise(NamedTuple):
+    """Which parts of cells may hold a member that is near enough.
+
+    Parameters
+    ----------
+    least : float32 (S,)
+        Cosine that a member has to have, for each visitor.
+    slack : float32 (P,)
+        How much nearer than the average of its part a member may be.
+    """
+
+    least: NDArray[np.float32]
+    slack: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, index: DividedCells, seekers: Seekers, reach: Reach) -> Self:
+        """Those in reach of what seekers look for."""
+        return cls(seekers.least, np.float32(reach.of_parts) * index.parts.scatter)
+
+    @classmethod
+    def everywhere(cls, index: DividedCells, n_visitors: int) -> Self:
+        """All parts."""
+        least = np.full(n_visitors, -np.inf, dtype=np.float32)
+        return cls(least, np.zeros(index.parts.n_cells, dtype=np.float32))
+
+
+class _Members(NamedTuple):
+    """Codes (N, D), scales and ids (N,) of the members of an index."""
+
+    codes: NDArray[np.int8]
+    scales: NDArray[np.float32]
+    ids: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, index: DividedCells) -> Self:
+        return cls(index.codes.values, index.codes.scales, index.cells.members)
+
+
+class _Parts(NamedTuple):
+    """First part of each cell (C + 1,); first member (P + 1,), centre (P, D) and factor of parts.
+
+    A factor makes a product of codes, in units of a query's scale, the
+    average similarity of the part's members.
+    """
+
+    firsts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    centers: NDArray[np.int8]
+    factors: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, index: DividedCells) -> Self:
+        codes = index.codes_of_parts
+        factors = codes.scales * index.parts.cohesion
+        return cls(index.firsts, index.parts.starts, codes.values, factors)
+
+
+class _Kept(NamedTuple):
+    """What is kept of each query, without order: the first `counts` (S,) of the places of each.
+
+    `least` (S,) is the least value that may still be among the best.
+    """
+
+    values: NDArray[np.float32]
+    places: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    least: NDArray[np.float32]
 
 
 class BestMembers:
-    """The most similar members found so far for each of some queries, as heaps.
+    """The most similar members found so far for each of some queries.
 
     Similarities are products of `Codes`, in units of each query's scale; of
     equally similar members the one with the smaller id counts more, so that
-    the heaps do not depend on the order in which cells are looked into.
+    what is kept does not depend on the order in which cells are looked into.
 
     Parameters
     ----------
@@ -27,67 +114,99 @@ class BestMembers:
         S rows.
     n : int
         Members of each that are kept.
-
-    Attributes
-    ----------
-    values : float32 (S, n)
-        Similarities, in no order; −inf where there are fewer.
-    places : int32 (S, n)
-        Where the members are among those of the index; −1 where there are fewer.
     """
 
     def __init__(self, queries: Codes, n: int) -> None:
-        self._queries = queries.values
-        self._least = np.full(len(queries.scales), -np.inf, dtype=np.float32)
-        self.values = np.full((len(self._least), n), -np.inf, dtype=np.float32)
-        self.places = np.full(self.values.shape, -1, dtype=np.int32)
-
-    def look_into(self, index: DividedCells, starts: NDArray[np.int64], visits: Visits) -> None:
-        """Compare visitors with the members of cells, or of parts; none twice with the same row.
-
-        Parameters
-        ----------
-        index
-            The members.
-        starts : int64 (C + 1,)
-            Where the cells or parts start among them.
-        visits
-            Who looks into which.
-        """
-        _compare(
-            self._queries,
-            index.codes.values,
-            index.codes.scales,
-            index.cells.members,
-            starts,
-            *visits,
-            self._least,
-            self.values,
-            self.places,
+        shape = len(queries.scales), n + _SPARE_PLACES
+        self._queries = queries
+        self._n = n
+        self._kept = _Kept(
+            np.full(shape, -np.inf, dtype=np.float32),
+            np.full(shape, -1, dtype=np.int32),
+            np.zeros(shape[0], dtype=np.int64),
+            np.full(shape[0], -np.inf, dtype=np.float32),
         )
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """Similarities, (S, n), in no order; −inf where there are fewer."""
+        return self._kept.values[:, : self._n]
+
+    @property
+    def places(self) -> NDArray[np.int32]:
+        """Where the members are among those of the index, (S, n); −1 where there are fewer."""
+        return self._kept.places[:, : self._n]
 
     def instances(self, index: DividedCells) -> NDArray[np.int32]:
         """The members' ids, (S, n); −1 where there are fewer."""
         return np.where(self.places < 0, np.int32(-1), index.cells.members[self.places])
 
+    def look_into(
+        self, index: DividedCells, visits: Visits, promise: Promise | None = None
+    ) -> None:
+        """Compare visitors with the members of cells; none twice with the same row.
+
+        Parameters
+        ----------
+        index
+            The members.
+        visits
+            Who looks into which cell.
+        promise
+            Into which parts of it; by default into all.
+        """
+        promise = promise or Promise.everywhere(index, len(self._queries.scales))
+        queries, members, parts = self._queries, _Members.of(index), _Parts.of(index)
+        to_compare = queries.values, queries.scales, members, parts, promise, visits
+        if has_byte_products() and can_pack(queries.values.shape[1]):
+            _compare_packed(*to_compare, offsets(queries.values), self._kept, self._n)
+        else:
+            _compare(*to_compare, self._kept, self._n)
+        _leave_the_best(self._kept, members.ids, self._n)
+
+
+def n_compared(
+    queries: Codes, index: DividedCells, visits: Visits, promise: Promise
+) -> NDArray[np.int64]:
+    """Count the centres of parts and the members that queries (S,) are compared with, (S,)."""
+    counts = np.zeros(len(queries.scales), dtype=np.int64)
+    _count(queries.values, queries.scales, _Parts.of(index), promise, visits, counts)
+    return counts
+
+
+def nearness_by_codes(
+    queries: Codes, others: Codes, which: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Cosines of queries (S,) and some others of each, (S, K), by their codes."""
+    found = np.empty(which.shape, dtype=np.float32)
+    _products_of(queries.values, others.values, which, found)
+    found *= others.scales[which]
+    found *= queries.scales[:, None]
+    return found
+
 
 def least_similarity(
-    similarities: NDArray[np.float32], is_itself: NDArray[np.bool_], n_neighbors: int
+    values: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    is_itself: NDArray[np.bool_],
+    n_neighbors: int,
 ) -> NDArray[np.float32]:
-    """Cosine of each row's n-th nearest other instance, (S,); −inf without so many.
+    """Cosine by codes of each row's n-th nearest other instance, (S,); −inf without so many.
 
     Parameters
     ----------
-    similarities : float32 (S, m)
-        Cosines in no order; −inf where there is none.
+    values : float32 (S, m)
+        Of `BestMembers`.
+    scales : float32 (S,)
+        Of the rows.
     is_itself : bool (S, m)
         Which of them are of the row's own instance.
     n_neighbors : int
         n, at most m.
     """
-    others = np.where(is_itself, np.float32(-np.inf), similarities)
+    others = np.where(is_itself, np.float32(-np.inf), values)
     place = others.shape[1] - n_neighbors
-    least: NDArray[np.float32] = np.partition(others, place, axis=1)[:, place]
+    least: NDArray[np.float32] = np.partition(others, place, axis=1)[:, place] * scales
     return least
 
 
@@ -108,81 +227,236 @@ def cosines(
 
 
 @njit(nogil=True, cache=True)
+def _products_of(
+    queries: NDArray[np.int8],
+    others: NDArray[np.int8],
+    which: NDArray[np.int64],
+    found: NDArray[np.float32],
+) -> None:
+    for row in range(which.shape[0]):
+        query = queries[row].astype(np.int16)
+        for column in range(which.shape[1]):
+            found[row, column] = product(query, others[which[row, column]].astype(np.int16))
+
+
+@njit(nogil=True, cache=True)
 def _compare(
     queries: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    members: _Members,
+    parts: _Parts,
+    promise: Promise,
+    visits: Visits,
+    kept: _Kept,
+    n: int,
+) -> None:
+    """Keep the members that are among the best of what each visitor looks into."""
+    largest = max(1, np.max(parts.starts[1:] - parts.starts[:-1]))
+    of_members = np.empty((largest, queries.shape[1]), dtype=np.int16)
+    center = np.empty(queries.shape[1], dtype=np.int16)
+    query = np.empty(queries.shape[1], dtype=np.int16)
+    for cell in range(len(visits.firsts) - 1):
+        if visits.firsts[cell] == visits.firsts[cell + 1]:
+            continue
+        for part in range(parts.firsts[cell], parts.firsts[cell + 1]):
+            begin, n_members = parts.starts[part], parts.starts[part + 1] - parts.starts[part]
+            of_members[:n_members] = members.codes[begin : begin + n_members]
+            center[:] = parts.centers[part]
+            for visit in range(visits.firsts[cell], visits.firsts[cell + 1]):
+                row = visits.visitors[visit]
+                query[:] = queries[row]
+                average = _average(product(query, center), parts.factors[part], scales[row])
+                if average + promise.slack[part] < promise.least[row]:
+                    continue
+                for member in range(n_members):
+                    place = begin + member
+                    value = np.float32(product(query, of_members[member])) * members.scales[place]
+                    if value >= kept.least[row]:
+                        count = kept.counts[row]
+                        kept.values[row, count], kept.places[row, count] = value, place
+                        kept.counts[row] = count + 1
+                        if count + 1 == kept.values.shape[1]:
+                            _take_out_others(
+    row, members.ids, kept.values, kept.places, kept.counts, kept.least, n,
+)  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _average(of_codes: np.int32, factor: np.float32, scale: np.float32) -> np.float32:
+    """Average similarity of a part's members to a query, by the product with their centre."""
+    average: np.float32 = np.float32(of_codes) * factor * scale
+    return average
+
+
+@njit(nogil=True, cache=True)
+def _count(
+    queries: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    parts: _Parts,
+    promise: Promise,
+    visits: Visits,
+    counts: NDArray[np.int64],
+) -> None:
+    for cell in range(len(visits.firsts) - 1):
+        for part in range(parts.firsts[cell], parts.firsts[cell + 1]):
+            center = parts.centers[part].astype(np.int16)
+            for visit in range(visits.firsts[cell], visits.firsts[cell + 1]):
+                row = visits.visitors[visit]
+                of_codes = product(queries[row].astype(np.int16), center)
+                average = _average(of_codes, parts.factors[part], scales[row])
+                counts[row] += 1
+                if average + promise.slack[part] >= promise.least[row]:
+                    counts[row] += parts.starts[part + 1] - parts.starts[part]
+
+
+@njit(nogil=True, cache=True)
+def _compare_packed(
+    queries: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    members: _Members,
+    parts: _Parts,
+    promise: Promise,
+    visits: Visits,
+    of_queries: NDArray[np.int32],
+    kept: _Kept,
+    n: int,
+) -> None:
+    """The same as `_compare` by `byte_products`: 8 visitors and 16 members at a time."""
+    firsts, starts, centers, factors = parts
+    wanted, slack = promise
+    visitors, firsts_of_cells = visits
+    codes, member_scales, ids = members
+    values, places, counts, least = kept
+    n_groups = queries.shape[1] // 4
+    n_parts = np.max(firsts[1:] - firsts[:-1])
+    n_members = np.max(starts[1:] - starts[:-1])
+    of_centers = np.empty(_packs(n_parts) * PACK * n_groups, dtype=np.uint32)
+    of_members = np.empty(_packs(n_members) * PACK * n_groups, dtype=np.uint32)
+    products = np.empty(AT_ONCE * PACK, dtype=np.int32)
+    similarities = np.empty(PACK, dtype=np.float32)
+    rows = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
+    near = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
+    is_near = np.empty((n_parts, _VISITORS_AT_ONCE), dtype=np.bool_)
+    for cell in range(len(firsts_of_cells) - 1):
+        first, end = firsts[cell], firsts[cell + 1]
+        for start in range(firsts_of_cells[cell], firsts_of_cells[cell + 1], _VISITORS_AT_ONCE):
+            stop = min(start + _VISITORS_AT_ONCE, firsts_of_cells[cell + 1])
+            n_rows = stop - start
+            rows[:n_rows] = visitors[start:stop]
+            if start == firsts_of_cells[cell]:
+                pack(centers[first:end], of_centers)
+            _repeat_last(rows, n_rows)
+            for some in range(0, n_rows, AT_ONCE):
+                for number in range(_packs(end - first)):
+                    multiply(of_centers, number, queries, rows, some, of_queries, products)
+                    for visit in range(some, min(some + AT_ONCE, n_rows)):
+                        row, of_visit = rows[visit], (visit - some) * PACK
+                        for part in range(
+                            first + number * PACK, min(end, first + (number + 1) * PACK)
+                        ):
+                            of_codes = products[of_visit + (part - first) % PACK]
+                            average = _average(of_codes, factors[part], scales[row])
+                            is_near[part - first, visit] = average + slack[part] >= wanted[row]
+            for part in range(first, end):
+                n_near = 0
+                for visit in range(n_rows):
+                    near[n_near] = rows[visit]
+                    n_near += is_near[part - first, visit]
+                if n_near > 0:
+                    _repeat_last(near, n_near)
+                    _keep_packed(
+                        queries, near, n_near, of_queries, codes, member_scales,
+                        ids, starts[part], starts[part + 1], of_members,
+                        products, similarities,
+                        values, places, counts, least, n,
+                    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _packs(n: int) -> int:
+    return (n + PACK - 1) // PACK
+
+
+@njit(nogil=True, cache=True)
+def _repeat_last(rows: NDArray[np.int32], n_rows: int) -> None:
+    """Fill up rows that are multiplied together."""
+    for place in range(n_rows, n_rows + AT_ONCE - 1):
+        rows[place] = rows[n_rows - 1]
+
+
+@njit(nogil=True, cache=True)
+def _keep_packed(
+    queries: NDArray[np.int8],
+    near: NDArray[np.int32],
+    n_near: int,
+    of_queries: NDArray[np.int32],
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
-    members: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    visitors: NDArray[np.int32],
-    firsts: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    begin: int,
+    end: int,
+    of_members: NDArray[np.uint32],
+    products: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+    values: NDArray[np.float32],
+    places: NDArray[np.int32],
+    counts: NDArray[np.int64],
     least: NDArray[np.float32],
-    values: NDArray[np.float32],
-    places: NDArray[np.int32],
+    n: int,
 ) -> None:
-    """Put members into the heaps of the rows where they are among the best.
-
-    A row's heap has its least similar member at place 0, and none before its children; how
-    similar that is, is kept in `least` as well, all of which stays in the cache.
-    """
-    largest = max(1, np.max(starts[1:] - starts[:-1]))
-    of_members = np.empty((largest, queries.shape[1]), dtype=np.int16)
-    query = np.empty(queries.shape[1], dtype=np.int16)
-    for cell in range(len(starts) - 1):
-        if firsts[cell] == firsts[cell + 1]:
-            continue
-        begin, n_members = starts[cell], starts[cell + 1] - starts[cell]
-        of_members[:n_members] = codes[begin : begin + n_members]
-        of_scales = scales[begin : begin + n_members]
-        for visit in range(firsts[cell], firsts[cell + 1]):
-            row = visitors[visit]
-            query[:] = queries[row]
-            limit = least[row]
-            for member in range(n_members):
-                value = np.float32(product(query, of_members[member])) * of_scales[member]
-                if value < limit:
+    """Keep the members from `begin` to `end` that are among the best of near rows."""
+    pack(codes[begin:end], of_members)
+    for some in range(0, n_near, AT_ONCE):
+        n_rows = min(AT_ONCE, n_near - some)
+        for number in range(_packs(end - begin)):
+            multiply(of_members, number, queries, near, some, of_queries, products)
+            low = begin + number * PACK
+            n_members = min(PACK, end - low)
+            for visit in range(n_rows):
+                row, of_visit = near[some + visit], visit * PACK
+                greatest = np.float32(-np.inf)
+                for member in range(n_members):
+                    value = np.float32(products[of_visit + member]) * scales[low + member]
+                    similarities[member] = value
+                    greatest = max(greatest, value)
+                if greatest < least[row]:
                     continue
-                place = begin + member
-                if value > limit or _is_after(places[row, 0], place, members):
-                    _replace_least(values[row], places[row], value, place, members)
-                    limit = least[row] = values[row, 0]
+                for member in range(n_members):
+                    if similarities[member] >= least[row]:
+                        count = counts[row]
+                        values[row, count] = similarities[member]
+                        places[row, count] = low + member
+                        counts[row] = count + 1
+                        if count + 1 == values.shape[1]:
+                            _take_out_others(row, ids, values, places, counts, least, n)
 
 
 @njit(nogil=True, cache=True)
-def _is_after(place: int, other: int, members: NDArray[np.int32]) -> bool:
-    """Whether the member at a place counts less than an equally similar one at another."""
-    return place < 0 or members[place] > members[other]
-
-
-@njit(nogil=True, cache=True)
-def _replace_least(
+def _take_out_others(
+    row: int,
+    ids: NDArray[np.int32],
     values: NDArray[np.float32],
     places: NDArray[np.int32],
-    value: np.float32,
-    new: int,
-    members: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    least: NDArray[np.float32],
+    n: int,
 ) -> None:
-    """Take the least similar member out of a heap and put another in."""
-    size = len(values)
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        other = child + 1
-        if other < size and (
-            values[other] < values[child]
-            or (
-                values[other] == values[child]
-                and places[child] >= 0
-                and _is_after(places[other], places[child], members)
-            )
-        ):
-            child = other
-        if values[child] > value or (
-            values[child] == value and not _is_after(places[child], new, members)
-        ):
-            break
-        values[at], places[at] = values[child], places[child]
-        at = child
-    values[at], places[at] = value, new
+    """Leave the n best that are kept of a row, which are more, and no others."""
+    count = counts[row]
+    keys = np.empty(count, dtype=np.int64)
+    order_keys(values[row], ids[places[row, :count]], keys)
+    last = np.partition(keys, count - n)[count - n]
+    free, lowest = 0, np.float32(np.inf)
+    for column in range(count):
+        if keys[column] >= last:
+            lowest = min(lowest, values[row, column])
+            values[row, free], places[row, free] = values[row, column], places[row, column]
+            free += 1
+    counts[row], least[row] = n, lowest
+
+
+@njit(nogil=True, cache=True)
+def _leave_the_best(kept: _Kept, ids: NDArray[np.int32], n: int) -> None:
+    for row in range(len(kept.counts)):
+        if kept.counts[row] > n:
+            _take_out_others(row, ids, kept.values, kept.places, kept.counts, kept.least, n)

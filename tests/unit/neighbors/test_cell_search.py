@@ -4,6 +4,7 @@ import pytest
 
 from facelink.neighbors import cell_search, centers, parts, visits
 from facelink.neighbors.cell_search import CellSearch
+from facelink.neighbors.codes import Codes
 from facelink.neighbors.exact import RecallSample
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import NOWHERE, Reach
@@ -28,22 +29,33 @@ def sample():
     return RecallSample.draw(FEATURES, K, seed=0)
 
 
+def rounded(codes):
+    """What codes stand for."""
+    return codes.values.astype(np.float64) * codes.scales[:, None]
+
+
 def looked_into(search, instance):
     """Nearest cells, and further parts, by the definition, one after another; and parts seen."""
     cells, parts_of = search.index.cells, search.index.parts_of
     nearness = cells.centers.astype(np.float64) @ FEATURES[instance]
     first = sorted(range(cells.n_cells), key=lambda cell: -nearness[cell])[: search.n_first]
     found = np.isin(cells.cell_of(), first) & (instance != EVERYONE)
-    nearest = sorted(COSINES[instance, found], reverse=True)
+    codes = rounded(Codes.of(FEATURES, EVERYONE))
+    nearest = sorted((codes @ codes[instance])[found], reverse=True)
     least = nearest[K - 1] if len(nearest) >= K else -np.inf
 
-    def promising(index, reach):
-        similarities = index.centers.astype(np.float64) @ FEATURES[instance]
+    feature = FEATURES[instance]
+
+    def promising(centers, index, reach):
+        similarities = centers.astype(np.float64) @ feature
         return promising_cells(similarities, index.cohesion, index.scatter, least, reach)
 
-    others = set(promising(cells, search.reach.of_cells)) - set(first)
+    others = set(promising(cells.centers, cells, search.reach.of_cells)) - set(first)
     seen = [part for cell in others for part in range(*parts_of(cell).indices(10**9))]
-    return first, set(seen) & set(promising(search.index.parts, search.reach.of_parts)), len(seen)
+    feature = rounded(Codes.of(FEATURES, np.array([instance])))[0]
+    of_parts = search.index.codes_of_parts
+    in_reach = promising(rounded(of_parts), search.index.parts, search.reach.of_parts)
+    return first, set(seen) & set(in_reach), len(seen)
 
 
 def is_inside(search, instance):

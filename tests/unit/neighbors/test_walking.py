@@ -1,75 +1,157 @@
 import numpy as np
 import pytest
 
-from facelink.neighbors import parts
+from facelink.neighbors import parts, walking
+from facelink.neighbors.byte_products import has_byte_products
 from facelink.neighbors.codes import Codes
 from facelink.neighbors.parts import DividedCells
-from facelink.neighbors.visits import by_cell
-from facelink.neighbors.walking import BestMembers, cosines, least_similarity
+from facelink.neighbors.visits import Reach, Seekers, by_cell
+from facelink.neighbors.walking import (
+    BestMembers,
+    Promise,
+    cosines,
+    least_similarity,
+    n_compared,
+    nearness_by_codes,
+)
 from tests.helpers import clustered_features
 
 FEATURES, _ = clustered_features(25, 12, 16, spread=1.0)
 FEATURES[100:140] = FEATURES[:40]  # equally similar members
 EVERYONE = np.arange(len(FEATURES))
+CODES = Codes.of(FEATURES, EVERYONE)
+NO_BYTES = "this processor has no instruction that multiplies bytes"
 
 
-@pytest.fixture
-def index(monkeypatch):
-    monkeypatch.setattr(parts, "_FACES_PER_PART", 10)
-    return DividedCells.build(FEATURES, seed=0)
+@pytest.fixture(scope="module")
+def index():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_FACES_PER_PART", 4)
+        return DividedCells.build(FEATURES, seed=0)
+
+
+@pytest.fixture(params=["loops", "bytes"])
+def way(request, monkeypatch):
+    if request.param == "loops":
+        monkeypatch.setattr(walking, "has_byte_products", lambda: False)
+    elif not has_byte_products():
+        pytest.skip(NO_BYTES)
 
 
 def similar(instance, members):
     """Members with their similarities by codes, the most similar first; equals by id."""
-    codes = Codes.of(FEATURES, EVERYONE)
-    products = codes.values[members].astype(int) @ codes.values[instance].astype(int)
-    values = products.astype(np.float32) * codes.scales[members]
+    products = CODES.values[members].astype(int) @ CODES.values[instance].astype(int)
+    values = products.astype(np.float32) * CODES.scales[members]
     return sorted(zip(-values, members, strict=True))
 
 
-def visits_of(rows_and_cells, n_cells):
-    rows, cells = np.array(sorted(rows_and_cells), dtype=np.int32).T.reshape(2, -1)
-    return by_cell(rows.copy(), cells.copy(), n_cells)
+def visits_of(seen):
+    """Visits of bool (S, C)."""
+    rows, cells = np.nonzero(seen)
+    return by_cell(rows.astype(np.int32), cells.astype(np.int32), seen.shape[1])
 
 
+def assert_best(best, index, instance, members, n):
+    found, values = best.instances(index)[instance], best.values[instance]
+    kept = found >= 0
+    assert sorted(zip(-values[kept], found[kept], strict=True)) == similar(instance, members)[:n]
+    assert (values[~kept] == -np.inf).all()
+
+
+@pytest.mark.parametrize("n_spare", [1, 5, 64])
 @pytest.mark.parametrize("n", [1, 2, 7, 40])
-def test_the_most_similar_are_kept_whatever_is_looked_into_first(index, n):
+def test_the_most_similar_are_kept_whatever_is_looked_into_first(
+    index, way, n, n_spare, monkeypatch
+):
+    monkeypatch.setattr(walking, "_SPARE_PLACES", n_spare)
     random = np.random.default_rng(n)
-    n_parts = index.parts.n_cells
-    seen = random.random((len(EVERYONE), n_parts)) < 0.3
-    orders = (
-        np.zeros(n_parts, int),
-        random.integers(0, 3, n_parts),
-        random.integers(0, 9, n_parts),
-    )
+    n_cells = index.cells.n_cells
+    seen = random.random((len(EVERYONE), n_cells)) < 0.6
+    orders = (np.zeros(n_cells, int), random.integers(0, 3, n_cells), np.arange(n_cells))
     for turn in orders:
-        best = BestMembers(Codes.of(FEATURES, EVERYONE), n)
+        best = BestMembers(CODES, n)
         for number in range(turn.max() + 1):
-            pairs = np.argwhere(seen & (turn == number))
-            best.look_into(index, index.parts.starts, visits_of(map(tuple, pairs), n_parts))
-        found = best.instances(index)
-        part_of = index.parts.cell_of()
+            best.look_into(index, visits_of(seen & (turn == number)))
+        cell_of = index.cells.cell_of()
         for instance in EVERYONE[::17]:
-            members = np.flatnonzero(seen[instance, part_of])
-            expected = similar(instance, members)[:n]
-            kept = found[instance] >= 0
-            values = -best.values[instance][kept]
-            assert sorted(zip(values, found[instance][kept], strict=True)) == expected
-            assert (best.values[instance][~kept] == -np.inf).all()
+            members = np.flatnonzero(seen[instance, cell_of])
+            assert_best(best, index, instance, members, n)
 
 
-def test_whole_cells_are_their_parts(index):
-    in_cells, in_parts = (BestMembers(Codes.of(FEATURES, EVERYONE), 9) for _ in range(2))
-    cells = [(row, row % index.cells.n_cells) for row in EVERYONE.tolist()]
-    within = [
-        (row, part)
-        for row, cell in cells
-        for part in range(index.parts_of(cell).start, index.parts_of(cell).stop)
+def by_definition(index, seekers, reach, seen):
+    """Parts that each instance looks into, bool (S, P), one after another."""
+    centers = index.codes_of_parts
+    wanted = np.zeros((len(EVERYONE), index.parts.n_cells), dtype=bool)
+    slack = np.float32(reach.of_parts) * index.parts.scatter
+    for row in EVERYONE:
+        for cell in np.flatnonzero(seen[row]):
+            for part in range(index.parts_of(cell).start, index.parts_of(cell).stop):
+                product = CODES.values[row].astype(int) @ centers.values[part].astype(int)
+                average = (
+                    np.float32(product)
+                    * (centers.scales[part] * index.parts.cohesion[part])
+                    * CODES.scales[row]
+                )
+                wanted[row, part] = average + slack[part] >= seekers.least[row]
+    return wanted
+
+
+class TestPromise:
+    SEEN = np.random.default_rng(1).random((len(EVERYONE), 7)) < 0.7
+
+    @pytest.fixture
+    def seekers(self):
+        least = np.random.default_rng(2).uniform(-0.2, 0.6, len(EVERYONE)).astype(np.float32)
+        return Seekers(FEATURES, EVERYONE, np.empty((len(EVERYONE), 0), np.int32), least)
+
+    @pytest.mark.parametrize("reach", [-0.5, 0.0, 0.3])
+    def test_of_a_cell_the_parts_in_reach_are_looked_into(self, index, way, seekers, reach):
+        reach = Reach(0.0, reach)
+        wanted = by_definition(index, seekers, reach, self.SEEN)
+        assert 0.05 < wanted.mean() < 0.95
+        best = BestMembers(CODES, 9)
+        best.look_into(index, visits_of(self.SEEN), Promise.of(index, seekers, reach))
+        part_of = index.parts.cell_of()
+        for instance in EVERYONE[::7]:
+            assert_best(best, index, instance, np.flatnonzero(wanted[instance, part_of]), 9)
+
+    def test_centers_and_members_are_counted(self, index, seekers):
+        reach = Reach(0.0, 0.1)
+        wanted = by_definition(index, seekers, reach, self.SEEN)
+        centers = self.SEEN @ np.diff(index.firsts)
+        members = wanted @ np.diff(index.parts.starts)
+        promise = Promise.of(index, seekers, reach)
+        counts = n_compared(CODES, index, visits_of(self.SEEN), promise)
+        np.testing.assert_array_equal(counts, centers + members)
+
+
+@pytest.mark.parametrize("dim", [16, 18, 100, 256])
+def test_bytes_and_loops_keep_the_same(dim, monkeypatch):
+    """Of 2,500 visitors to a few cells."""
+    if not has_byte_products():
+        pytest.skip(NO_BYTES)
+    features, _ = clustered_features(250, 10, dim, spread=1.0)
+    index = DividedCells.build(features, seed=0)
+    codes = Codes.of(features, np.arange(len(features)))
+    seen = np.random.default_rng(3).random((len(features), index.cells.n_cells)) < 0.8
+    found = []
+    for by_bytes in (False, True):
+        monkeypatch.setattr(walking, "has_byte_products", lambda answer=by_bytes: answer)
+        best = BestMembers(codes, 20)
+        best.look_into(index, visits_of(seen))
+        order = np.argsort(best.places, axis=1)
+        found.append([np.take_along_axis(one, order, 1) for one in (best.places, best.values)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nearness_by_codes():
+    which = np.array([[3, 5], [0, 299]])
+    few = Codes.of(FEATURES, np.array([7, 8]))
+    expected = [
+        [FEATURES[i] @ FEATURES[j] for j in row] for i, row in zip((7, 8), which, strict=True)
     ]
-    in_cells.look_into(index, index.cells.starts, visits_of(cells, index.cells.n_cells))
-    in_parts.look_into(index, index.parts.starts, visits_of(within, index.parts.n_cells))
-    for one, other in zip(in_cells.instances(index), in_parts.instances(index), strict=True):
-        assert sorted(one) == sorted(other)
+    np.testing.assert_allclose(nearness_by_codes(few, CODES, which), expected, atol=0.01)
 
 
 def test_cosines_of_what_was_found():
@@ -85,5 +167,7 @@ def test_cosines_of_what_was_found():
 def test_the_least_similarity_is_that_of_the_nth_other():
     similarities = np.array([[0.3, 1, 0.5, 0.4], [0.2, 0.9, 1, -np.inf]], dtype=np.float32)
     is_itself = similarities == 1
-    assert least_similarity(similarities, is_itself, 1) == pytest.approx([0.5, 0.9])
-    assert least_similarity(similarities, is_itself, 3) == pytest.approx([0.3, -np.inf])
+    values = 2 * similarities
+    scales = np.full(2, 0.5, dtype=np.float32)
+    assert least_similarity(values, scales, is_itself, 1) == pytest.approx([0.5, 0.9])
+    assert least_similarity(values, scales, is_itself, 3) == pytest.approx([0.3, -np.inf])
