@@ -25,7 +25,7 @@ from facelink.neighbors.exact import cosine, order_keys
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Reach, Seekers, Visits
 
-_SPARE_PLACES = 64
+_SPARE_PLACES = 128
 """Members that are kept besides the best until those that are not are taken out."""
 
 _VISITORS_AT_ONCE = 1_024
@@ -250,35 +250,40 @@ def _compare(
     kept: _Kept,
     n: int,
 ) -> None:
-    """Keep the members that are among the best of what each visitor looks into."""
-    largest = max(1, np.max(parts.starts[1:] - parts.starts[:-1]))
+    """Keep the members that are among the best of what each visitor looks into.
+
+    Arrays are taken out of their tuples before loops, which would count references.
+    """
+    firsts, starts, centers, factors = parts
+    wanted, slack = promise
+    visitors, firsts_of_cells = visits
+    codes, member_scales, ids = members
+    values, places, counts, least = kept
+    largest = max(1, np.max(starts[1:] - starts[:-1]))
     of_members = np.empty((largest, queries.shape[1]), dtype=np.int16)
     center = np.empty(queries.shape[1], dtype=np.int16)
-    query = np.empty(queries.shape[1], dtype=np.int16)
-    for cell in range(len(visits.firsts) - 1):
-        if visits.firsts[cell] == visits.firsts[cell + 1]:
+    for cell in range(len(firsts_of_cells) - 1):
+        if firsts_of_cells[cell] == firsts_of_cells[cell + 1]:
             continue
-        for part in range(parts.firsts[cell], parts.firsts[cell + 1]):
-            begin, n_members = parts.starts[part], parts.starts[part + 1] - parts.starts[part]
-            of_members[:n_members] = members.codes[begin : begin + n_members]
-            center[:] = parts.centers[part]
-            for visit in range(visits.firsts[cell], visits.firsts[cell + 1]):
-                row = visits.visitors[visit]
-                query[:] = queries[row]
-                average = _average(product(query, center), parts.factors[part], scales[row])
-                if average + promise.slack[part] < promise.least[row]:
+        for part in range(firsts[cell], firsts[cell + 1]):
+            begin, n_members = starts[part], starts[part + 1] - starts[part]
+            of_members[:n_members] = codes[begin : begin + n_members]
+            center[:] = centers[part]
+            for visit in range(firsts_of_cells[cell], firsts_of_cells[cell + 1]):
+                row = visitors[visit]
+                query = queries[row]
+                average = _average(product(query, center), factors[part], scales[row])
+                if average + slack[part] < wanted[row]:
                     continue
                 for member in range(n_members):
                     place = begin + member
-                    value = np.float32(product(query, of_members[member])) * members.scales[place]
-                    if value >= kept.least[row]:
-                        count = kept.counts[row]
-                        kept.values[row, count], kept.places[row, count] = value, place
-                        kept.counts[row] = count + 1
-                        if count + 1 == kept.values.shape[1]:
-                            _take_out_others(
-    row, members.ids, kept.values, kept.places, kept.counts, kept.least, n,
-)  # fmt: skip
+                    value = np.float32(product(query, of_members[member])) * member_scales[place]
+                    if value >= least[row]:
+                        count = counts[row]
+                        values[row, count], places[row, count] = value, place
+                        counts[row] = count + 1
+                        if count + 1 == values.shape[1]:
+                            _take_out_others(row, ids, values, places, counts, least, n)
 
 
 @njit(nogil=True, cache=True)
