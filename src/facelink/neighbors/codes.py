@@ -95,7 +95,7 @@ def _round(
 
 
 @njit(nogil=True, cache=True, inline="never")
-def product(first: NDArray[np.int16], second: NDArray[np.int16]) -> np.int32:
+def product(first: NDArray[np.signedinteger], second: NDArray[np.signedinteger]) -> np.int32:
     """Sum of the products of two rows; every step is kept to 32 bits, which vectors add up."""
     total = np.int32(0)
     for column in range(first.shape[0]):
