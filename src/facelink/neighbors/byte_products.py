@@ -76,7 +76,7 @@ def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
 
 
 @intrinsic
-def multiply(
+def find_near_parts(
     _context: Any,
     packed: Any,
     number: Any,
@@ -84,16 +84,20 @@ def multiply(
     rows: Any,
     start: Any,
     offsets: Any,
-    products: Any,
+    factors: Any,
+    slack: Any,
+    scales: Any,
+    least: Any,
+    hits: Any,
 ) -> Any:
-    """Multiply 8 queries by 16 packed members.
+    """Multiply 8 queries by 16 packed centres, and find those that are near enough.
 
     Parameters
     ----------
     packed : uint32
         As from `pack`.
     number : int64
-        Which 16 members.
+        Which 16.
     queries : int8 (S, D)
         C-contiguous.
     rows : int32
@@ -102,53 +106,168 @@ def multiply(
         The first of 8 such rows.
     offsets : int32 (S,)
         As from `offsets`.
-    products : int32 (at least 128,)
-        Filled: 16 products of the first query, then those of the next.
+    factors, slack : float32 (16,)
+        Of the centres.
+    scales, least : float32 (S,)
+        Of the queries.
+    hits : int32 (8,)
+        Filled: where product · factor · scale + slack is at least `least`,
+        a bit for each of the 16 centres, the first one the lowest.
     """
-    signature = types.void(packed, number, queries, rows, start, offsets, products)
-    return signature, _multiply
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = _Code(context, builder, signature.args, arguments)
+        factor, extra = code.vector(6), code.vector(7)
+        for place, total in enumerate(code.products()):
+            row = code.rows[place]
+            value = builder.fmul(builder.fmul(total, factor), code.everywhere(8, row))
+            value = builder.fadd(value, extra)
+            code.store(10, place, code.is_at_least(value, 9, row))
+        return context.get_dummy_value()
+
+    every = (packed, number, queries, rows, start, offsets, factors, slack, scales, least, hits)
+    return types.void(*every), generate
 
 
-def _multiply(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    packed, queries, rows, offsets, products = (
-        context.make_array(signature.args[place])(context, builder, arguments[place])
-        for place in (0, 2, 3, 5, 6)
-    )
-    number, start = arguments[1], arguments[4]
-    word, count = ir.IntType(32), number.type
-    vector = ir.VectorType(word, PACK)
-    instruction = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), _INSTRUCTION
-    )
-    anything = ir.Constant(vector, ir.Undefined)
-    first_of_each = ir.Constant(vector, [0] * PACK)
+@intrinsic
+def find_similar(
+    _context: Any,
+    packed: Any,
+    number: Any,
+    queries: Any,
+    rows: Any,
+    start: Any,
+    offsets: Any,
+    scales: Any,
+    least: Any,
+    hits: Any,
+    values: Any,
+) -> Any:
+    """Multiply 8 queries by 16 packed members, and find those that are similar enough.
 
-    def everywhere(value: Any) -> Any:
-        one = builder.insert_element(anything, value, word(0))
-        return builder.shuffle_vector(one, anything, first_of_each)
+    Parameters
+    ----------
+    packed, number, queries, rows, start, offsets
+        As for `find_near_parts`.
+    scales : float32 (16,)
+        Of the members.
+    least : float32 (S,)
+        Of the queries.
+    hits : int32 (8,)
+        Filled: where product · scale is at least `least`, as for
+        `find_near_parts`.
+    values : float32 (128,)
+        Filled if there are any: product · scale of the first query and the 16
+        members, then of the next.
 
-    n_bytes = cgutils.unpack_tuple(builder, queries.shape)[1]
-    n_groups = builder.sdiv(n_bytes, count(_BYTES))
-    members = builder.gep(packed.data, [builder.mul(number, builder.mul(n_groups, count(PACK)))])
-    operands, totals = [], []
-    for place in range(AT_ONCE):
-        at = builder.gep(rows.data, [builder.add(start, count(place))])
-        row = builder.sext(builder.load(at), count)
-        query = builder.gep(queries.data, [builder.mul(row, n_bytes)])
-        operands.append(builder.bitcast(query, word.as_pointer()))
-        offset = builder.load(builder.gep(offsets.data, [row]))
-        totals.append(cgutils.alloca_once_value(builder, everywhere(offset)))
-    with cgutils.for_range(builder, n_groups) as loop:
-        at = builder.gep(members, [builder.mul(loop.index, count(PACK))])
-        of_members = builder.load(builder.bitcast(at, vector.as_pointer()))
-        of_members.align = _BYTES
-        for query, total in zip(operands, totals, strict=True):
-            of_query = builder.load(builder.gep(query, [loop.index]))
-            of_query.align = 1
-            added = [builder.load(total), of_members, everywhere(of_query)]
-            builder.store(builder.call(instruction, added), total)
-    for place, total in enumerate(totals):
-        at = builder.gep(products.data, [count(place * PACK)])
-        stored = builder.store(builder.load(total), builder.bitcast(at, vector.as_pointer()))
-        stored.align = _BYTES
-    return context.get_dummy_value()
+    Returns
+    -------
+    int32
+        All hits together; 0 if there are none.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = _Code(context, builder, signature.args, arguments)
+        factor, together, found = code.vector(6), ir.Constant(_WORD, 0), []
+        for place, total in enumerate(code.products()):
+            found.append(builder.fmul(total, factor))
+            here = code.is_at_least(found[-1], 7, code.rows[place])
+            together = builder.or_(together, here)
+            code.store(8, place, here)
+        with builder.if_then(builder.icmp_signed("!=", together, _WORD(0)), likely=False):
+            for place, value in enumerate(found):
+                code.store(9, place * PACK, value)
+        return together
+
+    every = (packed, number, queries, rows, start, offsets, scales, least, hits, values)
+    return types.int32(*every), generate
+
+
+@intrinsic
+def lowest_bit(_context: Any, bits: Any) -> Any:
+    """Place of the lowest bit that is set in an int32, which is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int32(types.int32), generate
+
+
+_WORD = ir.IntType(32)
+_WORDS = ir.VectorType(_WORD, PACK)
+_FLOATS = ir.VectorType(ir.FloatType(), PACK)
+
+
+class _Code:
+    """Makes the code of the functions above, whose first six arguments are the same."""
+
+    def __init__(self, context: Any, builder: Any, kinds: Any, arguments: Any) -> None:
+        self._builder, self._arguments = builder, arguments
+        self._arrays = {
+            place: context.make_array(kind)(context, builder, value)
+            for place, (kind, value) in enumerate(zip(kinds, arguments, strict=True))
+            if isinstance(kind, types.Array)
+        }
+        start = arguments[4]
+        self._count = start.type
+        places = [builder.add(start, self._count(place)) for place in range(AT_ONCE)]
+        self.rows = [builder.sext(self._load(3, place), self._count) for place in places]
+
+    def products(self) -> list[Any]:
+        """Products of 8 queries and 16 packed members, as floats."""
+        builder, count = self._builder, self._count
+        instruction = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_WORDS, [_WORDS] * 3), _INSTRUCTION
+        )
+        packed, queries = self._arrays[0], self._arrays[2]
+        n_bytes = cgutils.unpack_tuple(builder, queries.shape)[1]
+        n_groups = builder.sdiv(n_bytes, count(_BYTES))
+        first = builder.mul(self._arguments[1], builder.mul(n_groups, count(PACK)))
+        members = builder.gep(packed.data, [first])
+        operands, totals = [], []
+        for row in self.rows:
+            query = builder.gep(queries.data, [builder.mul(row, n_bytes)])
+            operands.append(builder.bitcast(query, _WORD.as_pointer()))
+            totals.append(cgutils.alloca_once_value(builder, self._repeat(self._load(5, row))))
+        with cgutils.for_range(builder, n_groups) as loop:
+            at = builder.gep(members, [builder.mul(loop.index, count(PACK))])
+            of_members = self._unaligned(at, _WORDS)
+            for query, total in zip(operands, totals, strict=True):
+                of_query = builder.load(builder.gep(query, [loop.index]))
+                of_query.align = 1
+                added = [builder.load(total), of_members, self._repeat(of_query)]
+                builder.store(builder.call(instruction, added), total)
+        return [builder.sitofp(builder.load(total), _FLOATS) for total in totals]
+
+    def vector(self, argument: int) -> Any:
+        """The 16 floats of an argument."""
+        return self._unaligned(self._arrays[argument].data, _FLOATS)
+
+    def everywhere(self, argument: int, row: Any) -> Any:
+        """A row's value of an argument, 16 times."""
+        return self._repeat(self._load(argument, row))
+
+    def is_at_least(self, value: Any, argument: int, row: Any) -> Any:
+        """Bits of the 16 values that reach a row's value of an argument."""
+        builder = self._builder
+        reached = builder.fcmp_ordered(">=", value, self.everywhere(argument, row))
+        return builder.zext(builder.bitcast(reached, ir.IntType(PACK)), _WORD)
+
+    def store(self, argument: int, place: int, value: Any) -> None:
+        """Store one or 16 values from a place of an argument on."""
+        at = self._builder.gep(self._arrays[argument].data, [self._count(place)])
+        at = self._builder.bitcast(at, value.type.as_pointer())
+        self._builder.store(value, at).align = _BYTES
+
+    def _load(self, argument: int, place: Any) -> Any:
+        return self._builder.load(self._builder.gep(self._arrays[argument].data, [place]))
+
+    def _unaligned(self, at: Any, kind: Any) -> Any:
+        loaded = self._builder.load(self._builder.bitcast(at, kind.as_pointer()))
+        loaded.align = _BYTES
+        return loaded
+
+    def _repeat(self, value: Any) -> Any:
+        anything = ir.Constant(ir.VectorType(value.type, PACK), ir.Undefined)
+        one = self._builder.insert_element(anything, value, _WORD(0))
+        return self._builder.shuffle_vector(one, anything, ir.Constant(_WORDS, [0] * PACK))

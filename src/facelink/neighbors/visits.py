@@ -22,7 +22,7 @@ from facelink.neighbors.exact import ROUNDING, cosine
 _RANKING_BLOCK = 1_024
 """Instances compared with all centres at a time: 9,000 centres make 36 MiB of products."""
 
-VISITS_AT_ONCE = 1 << 25
+VISITS_AT_ONCE = 1 << 24
 """Visits that are made before the next ones are found."""
 
 BYTES_PER_VISIT = 20
@@ -90,7 +90,7 @@ def promising_cells(cells: CellIndex, seekers: Seekers, reach: Reach) -> Iterato
     ------
     Visits
         Without those of known cells; of some rows after others, at most some
-        30 million at a time.
+        20 million at a time.
     """
     if reach.of_cells == -np.inf:
         return

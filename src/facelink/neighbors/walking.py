@@ -15,8 +15,10 @@ from facelink.neighbors.byte_products import (
     AT_ONCE,
     PACK,
     can_pack,
+    find_near_parts,
+    find_similar,
     has_byte_products,
-    multiply,
+    lowest_bit,
     offsets,
     pack,
 )
@@ -25,8 +27,11 @@ from facelink.neighbors.exact import cosine, order_keys
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Reach, Seekers, Visits
 
-_SPARE_PLACES = 128
+SPARE_PLACES = 128
 """Members that are kept besides the best until those that are not are taken out."""
+
+BYTES_PER_PLACE = 8
+"""Similarity and place of a member."""
 
 _VISITORS_AT_ONCE = 1_024
 """Whose near parts are found before any is looked into."""
@@ -117,7 +122,7 @@ class BestMembers:
     """
 
     def __init__(self, queries: Codes, n: int) -> None:
-        shape = len(queries.scales), n + _SPARE_PLACES
+        shape = len(queries.scales), n + SPARE_PLACES
         self._queries = queries
         self._n = n
         self._kept = _Kept(
@@ -337,11 +342,12 @@ def _compare_packed(
     n_members = np.max(starts[1:] - starts[:-1])
     of_centers = np.empty(_packs(n_parts) * PACK * n_groups, dtype=np.uint32)
     of_members = np.empty(_packs(n_members) * PACK * n_groups, dtype=np.uint32)
-    products = np.empty(AT_ONCE * PACK, dtype=np.int32)
-    similarities = np.empty(PACK, dtype=np.float32)
+    of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
+    hits = np.empty(AT_ONCE, dtype=np.int32)
+    similarities = np.empty(AT_ONCE * PACK, dtype=np.float32)
     rows = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
-    near = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
-    is_near = np.empty((n_parts, _VISITORS_AT_ONCE), dtype=np.bool_)
+    near = np.empty((n_parts, _VISITORS_AT_ONCE + AT_ONCE), dtype=np.int32)
+    n_near = np.empty(n_parts, dtype=np.int64)
     for cell in range(len(firsts_of_cells) - 1):
         first, end = firsts[cell], firsts[cell + 1]
         for start in range(firsts_of_cells[cell], firsts_of_cells[cell + 1], _VISITORS_AT_ONCE):
@@ -351,30 +357,39 @@ def _compare_packed(
             if start == firsts_of_cells[cell]:
                 pack(centers[first:end], of_centers)
             _repeat_last(rows, n_rows)
-            for some in range(0, n_rows, AT_ONCE):
-                for number in range(_packs(end - first)):
-                    multiply(of_centers, number, queries, rows, some, of_queries, products)
-                    for visit in range(some, min(some + AT_ONCE, n_rows)):
-                        row, of_visit = rows[visit], (visit - some) * PACK
-                        for part in range(
-                            first + number * PACK, min(end, first + (number + 1) * PACK)
-                        ):
-                            of_codes = products[of_visit + (part - first) % PACK]
-                            average = _average(of_codes, factors[part], scales[row])
-                            is_near[part - first, visit] = average + slack[part] >= wanted[row]
-            for part in range(first, end):
-                n_near = 0
-                for visit in range(n_rows):
-                    near[n_near] = rows[visit]
-                    n_near += is_near[part - first, visit]
-                if n_near > 0:
-                    _repeat_last(near, n_near)
-                    _keep_packed(
-                        queries, near, n_near, of_queries, codes, member_scales,
-                        ids, starts[part], starts[part + 1], of_members,
-                        products, similarities,
-                        values, places, counts, least, n,
+            n_near[: end - first] = 0
+            for number in range(_packs(end - first)):
+                low = first + number * PACK
+                _fill_lanes(factors[low : min(low + PACK, end)], of_lanes)
+                _fill_lanes(slack[low : min(low + PACK, end)], slack_of_lanes)
+                for some in range(0, n_rows, AT_ONCE):
+                    find_near_parts(
+                        of_centers, number, queries, rows, some, of_queries,
+                        of_lanes, slack_of_lanes, scales, wanted, hits,
                     )  # fmt: skip
+                    for visit in range(min(AT_ONCE, n_rows - some)):
+                        found = hits[visit]
+                        while found:
+                            part = low - first + lowest_bit(found)
+                            near[part, n_near[part]] = rows[some + visit]
+                            n_near[part] += 1
+                            found &= found - 1
+            for part in range(first, end):
+                n_here = n_near[part - first]
+                if n_here > 0:
+                    _repeat_last(near[part - first], n_here)
+                    _keep_packed(
+                        queries, near[part - first], n_here, of_queries, codes, member_scales,
+                        ids, starts[part], starts[part + 1], of_members, of_lanes, hits,
+                        similarities, values, places, counts, least, n,
+                    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _fill_lanes(values: NDArray[np.float32], lanes: NDArray[np.float32]) -> None:
+    """Fill 16 values up with such as nothing is reached by."""
+    lanes[: len(values)] = values
+    lanes[len(values) :] = np.nan
 
 
 @njit(nogil=True, cache=True)
@@ -401,7 +416,8 @@ def _keep_packed(
     begin: int,
     end: int,
     of_members: NDArray[np.uint32],
-    products: NDArray[np.int32],
+    lanes: NDArray[np.float32],
+    hits: NDArray[np.int32],
     similarities: NDArray[np.float32],
     values: NDArray[np.float32],
     places: NDArray[np.int32],
@@ -411,26 +427,24 @@ def _keep_packed(
 ) -> None:
     """Keep the members from `begin` to `end` that are among the best of near rows."""
     pack(codes[begin:end], of_members)
-    for some in range(0, n_near, AT_ONCE):
-        n_rows = min(AT_ONCE, n_near - some)
-        for number in range(_packs(end - begin)):
-            multiply(of_members, number, queries, near, some, of_queries, products)
-            low = begin + number * PACK
-            n_members = min(PACK, end - low)
-            for visit in range(n_rows):
-                row, of_visit = near[some + visit], visit * PACK
-                greatest = np.float32(-np.inf)
-                for member in range(n_members):
-                    value = np.float32(products[of_visit + member]) * scales[low + member]
-                    similarities[member] = value
-                    greatest = max(greatest, value)
-                if greatest < least[row]:
-                    continue
-                for member in range(n_members):
-                    if similarities[member] >= least[row]:
+    for number in range(_packs(end - begin)):
+        low = begin + number * PACK
+        _fill_lanes(scales[low : min(low + PACK, end)], lanes)
+        for some in range(0, n_near, AT_ONCE):
+            if not find_similar(
+                of_members, number, queries, near, some, of_queries, lanes, least, hits,
+                similarities,
+            ):  # fmt: skip
+                continue
+            for visit in range(min(AT_ONCE, n_near - some)):
+                row, found = near[some + visit], hits[visit]
+                while found:
+                    lane = lowest_bit(found)
+                    found &= found - 1
+                    value = similarities[visit * PACK + lane]
+                    if value >= least[row]:
                         count = counts[row]
-                        values[row, count] = similarities[member]
-                        places[row, count] = low + member
+                        values[row, count], places[row, count] = value, low + lane
                         counts[row] = count + 1
                         if count + 1 == values.shape[1]:
                             _take_out_others(row, ids, values, places, counts, least, n)

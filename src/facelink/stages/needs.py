@@ -25,6 +25,7 @@ from facelink.neighbors.exact import N_SPARE_CANDIDATES
 from facelink.neighbors.parts import number_of_parts
 from facelink.neighbors.prepared import chosen_method
 from facelink.neighbors.visits import BYTES_PER_VISIT, VISITS_AT_ONCE
+from facelink.neighbors.walking import BYTES_PER_PLACE, SPARE_PLACES
 from facelink.stages.manifest import Manifest
 from facelink.stages.task import Task
 
@@ -34,8 +35,8 @@ BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
 LINKS_PER_NEIGHBOR = 0.66
 """Links there are, relative to the neighbours that are judged: most pairs list each other."""
 
-_VISITED_SHARE = 0.05
-"""Parts that a face looks into, relative to all there are, unless it takes hours anyway."""
+_VISITED_SHARE = 0.3
+"""Cells that a face looks into, relative to all there are."""
 
 _MiB = 1 << 20
 PROGRAM_BYTES = 300 * _MiB
@@ -203,15 +204,15 @@ def _search_disk(task: Task) -> int:
 
 
 def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
-    """Each thread finds who looks into which part; with shards, a block and answers are held."""
+    """Each thread finds who looks into which cell; with shards, a block and answers are held."""
     n, dim = task.shape
     n_shards = task.settings.index_shards
     kept = n_with_spare(n, task.subgraphs.n_neighbors + 1 + N_SPARE_CANDIDATES)
-    rows = 24 * block_rows * kept
     if search_method(task) == "exact":
-        return PROGRAM_BYTES + 4 * n * dim + rows
+        return PROGRAM_BYTES + 4 * n * dim + 24 * block_rows * kept
+    rows = block_rows * (16 * kept + BYTES_PER_PLACE * (kept + SPARE_PLACES))
     n_cells = number_of_cells(n)
-    all_visits = number_of_parts(n) * block_rows // n_threads
+    all_visits = n_cells * block_rows // n_threads
     visits = min(VISITS_AT_ONCE, int(_VISITED_SHARE * all_visits))
     ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:

@@ -8,42 +8,105 @@ from facelink.neighbors.byte_products import (
     AT_ONCE,
     PACK,
     can_pack,
+    find_near_parts,
+    find_similar,
     has_byte_products,
-    multiply,
+    lowest_bit,
     offsets,
     pack,
 )
 
+FACTOR, SLACK, SCALE = 0.25, 3.0, 0.5
+
 
 @njit
-def products_of(packed, n_packs, queries, rows, of_queries):
-    """All products of rows, a multiple of 8, with packed members."""
-    found = np.empty((len(rows), n_packs * PACK), dtype=np.int32)
-    products = np.empty(AT_ONCE * PACK, dtype=np.int32)
+def near_parts(packed, n_packs, queries, rows, of_queries, scales, least):
+    """Where products · factor · scale + slack reach the least of rows, a multiple of 8."""
+    found = np.zeros((len(rows), n_packs * PACK), dtype=np.bool_)
+    hits = np.empty(AT_ONCE, dtype=np.int32)
+    factors, slack = np.full(PACK, np.float32(FACTOR)), np.full(PACK, np.float32(SLACK))
     for start in range(0, len(rows), AT_ONCE):
         for number in range(n_packs):
-            multiply(packed, number, queries, rows, start, of_queries, products)
-            block = found[start : start + AT_ONCE, number * PACK : (number + 1) * PACK]
-            block[:] = products.reshape(AT_ONCE, PACK)
+            find_near_parts(
+                packed, number, queries, rows, start, of_queries, factors, slack, scales, least,
+                hits,
+            )  # fmt: skip
+            for row in range(AT_ONCE):
+                for lane in range(PACK):
+                    found[start + row, number * PACK + lane] = hits[row] >> lane & 1
     return found
 
 
-@pytest.mark.parametrize("n_members", [1, 15, 16, 40])
-@pytest.mark.parametrize("dim", [4, 16, 100, 128, 256, 512, 1024])
-def test_products_are_those_of_integers(dim, n_members):
-    if not has_byte_products():
-        pytest.skip("this processor has no instruction that multiplies bytes")
-    random = np.random.default_rng(dim)
-    queries = random.integers(-127, 128, (70, dim), dtype=np.int8)
-    members = random.integers(-127, 128, (n_members, dim), dtype=np.int8)
-    queries[5], members[0] = 127, 127
-    queries[6] = -127
-    rows = np.concatenate([[5, 6, 5], random.choice(70, 21)]).astype(np.int32)
-    n_packs = -(-n_members // PACK)
-    packed = np.zeros(n_packs * PACK * dim // 4, dtype=np.uint32)
-    pack(members, packed)
-    found = products_of(packed, n_packs, queries, rows, offsets(queries))[:, :n_members]
-    np.testing.assert_array_equal(found, queries[rows].astype(int) @ members.astype(int).T)
+@njit
+def similar(packed, n_packs, queries, rows, of_queries, least):
+    """Products · scale of rows, a multiple of 8; −inf where they do not reach the least."""
+    found = np.full((len(rows), n_packs * PACK), np.float32(-np.inf))
+    hits, values = np.empty(AT_ONCE, dtype=np.int32), np.empty(AT_ONCE * PACK, dtype=np.float32)
+    scales = np.full(PACK, np.float32(SCALE))
+    for start in range(0, len(rows), AT_ONCE):
+        for number in range(n_packs):
+            together = find_similar(
+                packed, number, queries, rows, start, of_queries, scales, least, hits, values
+            )
+            assert (together != 0) == (hits.max() > 0)
+            for row in range(AT_ONCE):
+                bits = hits[row]
+                while bits:
+                    lane = lowest_bit(bits)
+                    bits &= bits - 1
+                    found[start + row, number * PACK + lane] = values[row * PACK + lane]
+    return found
+
+
+class TestProducts:
+    @pytest.fixture(params=[1, 15, 16, 40], ids="{} members".format)
+    def n_members(self, request):
+        return request.param
+
+    @pytest.fixture(params=[4, 16, 100, 128, 256, 512, 1024], ids="{}-d".format)
+    def codes(self, request, n_members):
+        """Queries, rows of them, members and their products."""
+        if not has_byte_products():
+            pytest.skip("this processor has no instruction that multiplies bytes")
+        dim = request.param
+        random = np.random.default_rng(dim)
+        queries = random.integers(-127, 128, (70, dim), dtype=np.int8)
+        members = random.integers(-127, 128, (n_members, dim), dtype=np.int8)
+        queries[5], members[0] = 127, 127
+        queries[6] = -127
+        rows = np.concatenate([[5, 6, 5], random.choice(70, 21)]).astype(np.int32)
+        return queries, rows, members, queries[rows].astype(int) @ members.astype(int).T
+
+    def packed(self, members):
+        n_packs = -(-len(members) // PACK)
+        found = np.zeros(n_packs * PACK * members.shape[1] // 4, dtype=np.uint32)
+        pack(members, found)
+        return found, n_packs
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 0.99, 1.0])
+    def test_members_that_are_similar_enough(self, codes, share):
+        queries, rows, members, products = codes
+        expected = (products * SCALE).astype(np.float32)
+        least = np.full(len(queries), np.quantile(expected, share), dtype=np.float32)
+        found = similar(*self.packed(members), queries, rows, offsets(queries), least)
+        expected[expected < least[0]] = -np.inf
+        np.testing.assert_array_equal(found[:, : len(members)], expected)
+
+    def test_nothing_is_similar_enough(self, codes):
+        queries, rows, members, _ = codes
+        least = np.full(len(queries), np.inf, dtype=np.float32)
+        found = similar(*self.packed(members), queries, rows, offsets(queries), least)
+        assert (found == -np.inf).all()
+
+    def test_centers_that_are_near_enough(self, codes):
+        queries, rows, members, products = codes
+        scales = np.random.default_rng(0).uniform(0.5, 2, len(queries)).astype(np.float32)
+        values = products.astype(np.float32) * np.float32(FACTOR) * scales[rows, None]
+        values += np.float32(SLACK)
+        least = np.random.default_rng(1).choice(values.ravel(), len(queries))
+        found = near_parts(*self.packed(members), queries, rows, offsets(queries), scales, least)
+        expected = values >= least[rows, None]
+        np.testing.assert_array_equal(found[:, : len(members)], expected)
 
 
 def test_rows_have_to_be_whole_operands():

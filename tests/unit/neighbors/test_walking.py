@@ -63,7 +63,7 @@ def assert_best(best, index, instance, members, n):
 def test_the_most_similar_are_kept_whatever_is_looked_into_first(
     index, way, n, n_spare, monkeypatch
 ):
-    monkeypatch.setattr(walking, "_SPARE_PLACES", n_spare)
+    monkeypatch.setattr(walking, "SPARE_PLACES", n_spare)
     random = np.random.default_rng(n)
     n_cells = index.cells.n_cells
     seen = random.random((len(EVERYONE), n_cells)) < 0.6
