@@ -48,8 +48,7 @@ def similar(packed, n_packs, queries, rows, of_queries, least):
             together = find_similar(
                 packed, number, queries, rows, start, of_queries, scales, least, hits, values
             )
-            assert (together != 0) == (hits.max() > 0)
-            for row in range(AT_ONCE):
+            for row in range(AT_ONCE if together else 0):
                 bits = hits[row]
                 while bits:
                     lane = lowest_bit(bits)
