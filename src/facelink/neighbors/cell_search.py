@@ -11,12 +11,12 @@ from facelink.neighbors.blocks import run_in_blocks
 from facelink.neighbors.cells import CellIndex
 from facelink.neighbors.centers import choose_nearest
 from facelink.neighbors.codes import Codes, n_with_spare
+from facelink.neighbors.comparing import Promise
 from facelink.neighbors.exact import N_SPARE_CANDIDATES, RecallSample
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import NOWHERE, Reach, Seekers, by_cell, promising_cells
 from facelink.neighbors.walking import (
     BestMembers,
-    Promise,
     least_similarity,
     n_compared,
     nearness_by_codes,

@@ -22,13 +22,14 @@ from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.centers import nearest_centers
 from facelink.neighbors.codes import Codes
+from facelink.neighbors.comparing import Promise
 from facelink.neighbors.exact import Found
 from facelink.neighbors.graph import MISSING
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.stored_cells import cells_to_store, stored_cells
 from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising_cells
-from facelink.neighbors.walking import BestMembers, Promise, cosines, least_similarity
+from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
 _FORMAT, _VERSION = "facelink.index_shard", 3
 

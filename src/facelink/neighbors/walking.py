@@ -5,105 +5,32 @@ cache while all visitors are compared with them. Of a cell, a visitor is compare
 of its parts, and with the members of those where one may be near enough.
 """
 
-from typing import NamedTuple, Self
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from facelink.neighbors.byte_products import (
-    AT_ONCE,
-    PACK,
-    can_pack,
-    find_near_parts,
-    find_similar,
-    has_byte_products,
-    lowest_bit,
-    offsets,
-    pack,
+from facelink.neighbors.byte_products import can_pack, has_byte_products, offsets
+from facelink.neighbors.codes import Codes
+from facelink.neighbors.comparing import (
+    Kept,
+    Members,
+    Parts,
+    Promise,
+    compare,
+    compare_packed,
+    count_compared,
+    leave_the_best,
+    products_of,
 )
-from facelink.neighbors.codes import Codes, product
-from facelink.neighbors.exact import cosine, order_keys
+from facelink.neighbors.exact import cosine
 from facelink.neighbors.parts import DividedCells
-from facelink.neighbors.visits import Reach, Seekers, Visits
+from facelink.neighbors.visits import Visits
 
 SPARE_PLACES = 128
 """Members that are kept besides the best until those that are not are taken out."""
 
 BYTES_PER_PLACE = 8
 """Similarity and place of a member."""
-
-_VISITORS_AT_ONCE = 1_024
-"""Whose near parts are found before any is looked into."""
-
-
-class Promise(NamedTuple):
-    """Which parts of cells may hold a member that is near enough.
-
-    Parameters
-    ----------
-    least : float32 (S,)
-        Cosine that a member has to have, for each visitor.
-    slack : float32 (P,)
-        How much nearer than the average of its part a member may be.
-    """
-
-    least: NDArray[np.float32]
-    slack: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, index: DividedCells, seekers: Seekers, reach: Reach) -> Self:
-        """Those in reach of what seekers look for."""
-        return cls(seekers.least, np.float32(reach.of_parts) * index.parts.scatter)
-
-    @classmethod
-    def everywhere(cls, index: DividedCells, n_visitors: int) -> Self:
-        """All parts."""
-        least = np.full(n_visitors, -np.inf, dtype=np.float32)
-        return cls(least, np.zeros(index.parts.n_cells, dtype=np.float32))
-
-
-class _Members(NamedTuple):
-    """Codes (N, D), scales and ids (N,) of the members of an index."""
-
-    codes: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    ids: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, index: DividedCells) -> Self:
-        return cls(index.codes.values, index.codes.scales, index.cells.members)
-
-
-class _Parts(NamedTuple):
-    """First part of each cell (C + 1,); first member (P + 1,), centre (P, D) and factor of parts.
-
-    A factor makes a product of codes, in units of a query's scale, the
-    average similarity of the part's members.
-    """
-
-    firsts: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    centers: NDArray[np.int8]
-    factors: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, index: DividedCells) -> Self:
-        codes = index.codes_of_parts
-        factors = codes.scales * index.parts.cohesion
-        return cls(index.firsts, index.parts.starts, codes.values, factors)
-
-
-class _Kept(NamedTuple):
-    """What is kept of each query, without order: the first `counts` (S,) of the places of each.
-
-    `least` (S,) is the least value that may still be among the best.
-    """
-
-    values: NDArray[np.float32]
-    places: NDArray[np.int32]
-    counts: NDArray[np.int64]
-    least: NDArray[np.float32]
 
 
 class BestMembers:
@@ -125,7 +52,7 @@ class BestMembers:
         shape = len(queries.scales), n + SPARE_PLACES
         self._queries = queries
         self._n = n
-        self._kept = _Kept(
+        self._kept = Kept(
             np.full(shape, -np.inf, dtype=np.float32),
             np.full(shape, -1, dtype=np.int32),
             np.zeros(shape[0], dtype=np.int64),
@@ -161,13 +88,13 @@ class BestMembers:
             Into which parts of it; by default into all.
         """
         promise = promise or Promise.everywhere(index, len(self._queries.scales))
-        queries, members, parts = self._queries, _Members.of(index), _Parts.of(index)
+        queries, members, parts = self._queries, Members.of(index), Parts.of(index)
         to_compare = queries.values, queries.scales, members, parts, promise, visits
         if has_byte_products() and can_pack(queries.values.shape[1]):
-            _compare_packed(*to_compare, offsets(queries.values), self._kept, self._n)
+            compare_packed(*to_compare, offsets(queries.values), self._kept, self._n)
         else:
-            _compare(*to_compare, self._kept, self._n)
-        _leave_the_best(self._kept, members.ids, self._n)
+            compare(*to_compare, self._kept, self._n)
+        leave_the_best(self._kept, members.ids, self._n)
 
 
 def n_compared(
@@ -175,7 +102,7 @@ def n_compared(
 ) -> NDArray[np.int64]:
     """Count the centres of parts and the members that queries (S,) are compared with, (S,)."""
     counts = np.zeros(len(queries.scales), dtype=np.int64)
-    _count(queries.values, queries.scales, _Parts.of(index), promise, visits, counts)
+    count_compared(queries.values, queries.scales, Parts.of(index), promise, visits, counts)
     return counts
 
 
@@ -184,7 +111,7 @@ def nearness_by_codes(
 ) -> NDArray[np.float32]:
     """Cosines of queries (S,) and some others of each, (S, K), by their codes."""
     found = np.empty(which.shape, dtype=np.float32)
-    _products_of(queries.values, others.values, which, found)
+    products_of(queries.values, others.values, which, found)
     found *= others.scales[which]
     found *= queries.scales[:, None]
     return found
@@ -229,253 +156,3 @@ def cosines(
             if which[row, column] >= 0:
                 found[row, column] = cosine(features[rows[row]], of_members[which[row, column]])
     return found
-
-
-@njit(nogil=True, cache=True)
-def _products_of(
-    queries: NDArray[np.int8],
-    others: NDArray[np.int8],
-    which: NDArray[np.int64],
-    found: NDArray[np.float32],
-) -> None:
-    for row in range(which.shape[0]):
-        query = queries[row].astype(np.int16)
-        for column in range(which.shape[1]):
-            found[row, column] = product(query, others[which[row, column]].astype(np.int16))
-
-
-@njit(nogil=True, cache=True)
-def _compare(
-    queries: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    members: _Members,
-    parts: _Parts,
-    promise: Promise,
-    visits: Visits,
-    kept: _Kept,
-    n: int,
-) -> None:
-    """Keep the members that are among the best of what each visitor looks into.
-
-    Arrays are taken out of their tuples before loops, which would count references.
-    """
-    firsts, starts, centers, factors = parts
-    wanted, slack = promise
-    visitors, firsts_of_cells = visits
-    codes, member_scales, ids = members
-    values, places, counts, least = kept
-    largest = max(1, np.max(starts[1:] - starts[:-1]))
-    of_members = np.empty((largest, queries.shape[1]), dtype=np.int16)
-    center = np.empty(queries.shape[1], dtype=np.int16)
-    for cell in range(len(firsts_of_cells) - 1):
-        if firsts_of_cells[cell] == firsts_of_cells[cell + 1]:
-            continue
-        for part in range(firsts[cell], firsts[cell + 1]):
-            begin, n_members = starts[part], starts[part + 1] - starts[part]
-            of_members[:n_members] = codes[begin : begin + n_members]
-            center[:] = centers[part]
-            for visit in range(firsts_of_cells[cell], firsts_of_cells[cell + 1]):
-                row = visitors[visit]
-                query = queries[row]
-                average = _average(product(query, center), factors[part], scales[row])
-                if average + slack[part] < wanted[row]:
-                    continue
-                for member in range(n_members):
-                    place = begin + member
-                    value = np.float32(product(query, of_members[member])) * member_scales[place]
-                    if value >= least[row]:
-                        count = counts[row]
-                        values[row, count], places[row, count] = value, place
-                        counts[row] = count + 1
-                        if count + 1 == values.shape[1]:
-                            _take_out_others(row, ids, values, places, counts, least, n)
-
-
-@njit(nogil=True, cache=True)
-def _average(of_codes: np.int32, factor: np.float32, scale: np.float32) -> np.float32:
-    """Average similarity of a part's members to a query, by the product with their centre."""
-    average: np.float32 = np.float32(of_codes) * factor * scale
-    return average
-
-
-@njit(nogil=True, cache=True)
-def _count(
-    queries: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    parts: _Parts,
-    promise: Promise,
-    visits: Visits,
-    counts: NDArray[np.int64],
-) -> None:
-    for cell in range(len(visits.firsts) - 1):
-        for part in range(parts.firsts[cell], parts.firsts[cell + 1]):
-            center = parts.centers[part].astype(np.int16)
-            for visit in range(visits.firsts[cell], visits.firsts[cell + 1]):
-                row = visits.visitors[visit]
-                of_codes = product(queries[row].astype(np.int16), center)
-                average = _average(of_codes, parts.factors[part], scales[row])
-                counts[row] += 1
-                if average + promise.slack[part] >= promise.least[row]:
-                    counts[row] += parts.starts[part + 1] - parts.starts[part]
-
-
-@njit(nogil=True, cache=True)
-def _compare_packed(
-    queries: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    members: _Members,
-    parts: _Parts,
-    promise: Promise,
-    visits: Visits,
-    of_queries: NDArray[np.int32],
-    kept: _Kept,
-    n: int,
-) -> None:
-    """The same as `_compare` by `byte_products`: 8 visitors and 16 members at a time."""
-    firsts, starts, centers, factors = parts
-    wanted, slack = promise
-    visitors, firsts_of_cells = visits
-    codes, member_scales, ids = members
-    values, places, counts, least = kept
-    n_groups = queries.shape[1] // 4
-    n_parts = np.max(firsts[1:] - firsts[:-1])
-    n_members = np.max(starts[1:] - starts[:-1])
-    of_centers = np.empty(_packs(n_parts) * PACK * n_groups, dtype=np.uint32)
-    of_members = np.empty(_packs(n_members) * PACK * n_groups, dtype=np.uint32)
-    of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
-    hits = np.empty(AT_ONCE, dtype=np.int32)
-    similarities = np.empty(AT_ONCE * PACK, dtype=np.float32)
-    rows = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
-    near = np.empty((n_parts, _VISITORS_AT_ONCE + AT_ONCE), dtype=np.int32)
-    n_near = np.empty(n_parts, dtype=np.int64)
-    for cell in range(len(firsts_of_cells) - 1):
-        first, end = firsts[cell], firsts[cell + 1]
-        for start in range(firsts_of_cells[cell], firsts_of_cells[cell + 1], _VISITORS_AT_ONCE):
-            stop = min(start + _VISITORS_AT_ONCE, firsts_of_cells[cell + 1])
-            n_rows = stop - start
-            rows[:n_rows] = visitors[start:stop]
-            if start == firsts_of_cells[cell]:
-                pack(centers[first:end], of_centers)
-            _repeat_last(rows, n_rows)
-            n_near[: end - first] = 0
-            for number in range(_packs(end - first)):
-                low = first + number * PACK
-                _fill_lanes(factors[low : min(low + PACK, end)], of_lanes)
-                _fill_lanes(slack[low : min(low + PACK, end)], slack_of_lanes)
-                for some in range(0, n_rows, AT_ONCE):
-                    find_near_parts(
-                        of_centers, number, queries, rows, some, of_queries,
-                        of_lanes, slack_of_lanes, scales, wanted, hits,
-                    )  # fmt: skip
-                    for visit in range(min(AT_ONCE, n_rows - some)):
-                        found = hits[visit]
-                        while found:
-                            part = low - first + lowest_bit(found)
-                            near[part, n_near[part]] = rows[some + visit]
-                            n_near[part] += 1
-                            found &= found - 1
-            for part in range(first, end):
-                n_here = n_near[part - first]
-                if n_here > 0:
-                    _repeat_last(near[part - first], n_here)
-                    _keep_packed(
-                        queries, near[part - first], n_here, of_queries, codes, member_scales,
-                        ids, starts[part], starts[part + 1], of_members, of_lanes, hits,
-                        similarities, values, places, counts, least, n,
-                    )  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def _fill_lanes(values: NDArray[np.float32], lanes: NDArray[np.float32]) -> None:
-    """Fill 16 values up with such as nothing is reached by."""
-    lanes[: len(values)] = values
-    lanes[len(values) :] = np.nan
-
-
-@njit(nogil=True, cache=True)
-def _packs(n: int) -> int:
-    return (n + PACK - 1) // PACK
-
-
-@njit(nogil=True, cache=True)
-def _repeat_last(rows: NDArray[np.int32], n_rows: int) -> None:
-    """Fill up rows that are multiplied together."""
-    for place in range(n_rows, n_rows + AT_ONCE - 1):
-        rows[place] = rows[n_rows - 1]
-
-
-@njit(nogil=True, cache=True)
-def _keep_packed(
-    queries: NDArray[np.int8],
-    near: NDArray[np.int32],
-    n_near: int,
-    of_queries: NDArray[np.int32],
-    codes: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    ids: NDArray[np.int32],
-    begin: int,
-    end: int,
-    of_members: NDArray[np.uint32],
-    lanes: NDArray[np.float32],
-    hits: NDArray[np.int32],
-    similarities: NDArray[np.float32],
-    values: NDArray[np.float32],
-    places: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    least: NDArray[np.float32],
-    n: int,
-) -> None:
-    """Keep the members from `begin` to `end` that are among the best of near rows."""
-    pack(codes[begin:end], of_members)
-    for number in range(_packs(end - begin)):
-        low = begin + number * PACK
-        _fill_lanes(scales[low : min(low + PACK, end)], lanes)
-        for some in range(0, n_near, AT_ONCE):
-            if not find_similar(
-                of_members, number, queries, near, some, of_queries, lanes, least, hits,
-                similarities,
-            ):  # fmt: skip
-                continue
-            for visit in range(min(AT_ONCE, n_near - some)):
-                row, found = near[some + visit], hits[visit]
-                while found:
-                    lane = lowest_bit(found)
-                    found &= found - 1
-                    value = similarities[visit * PACK + lane]
-                    if value >= least[row]:
-                        count = counts[row]
-                        values[row, count], places[row, count] = value, low + lane
-                        counts[row] = count + 1
-                        if count + 1 == values.shape[1]:
-                            _take_out_others(row, ids, values, places, counts, least, n)
-
-
-@njit(nogil=True, cache=True)
-def _take_out_others(
-    row: int,
-    ids: NDArray[np.int32],
-    values: NDArray[np.float32],
-    places: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    least: NDArray[np.float32],
-    n: int,
-) -> None:
-    """Leave the n best that are kept of a row, which are more, and no others."""
-    count = counts[row]
-    keys = np.empty(count, dtype=np.int64)
-    order_keys(values[row], ids[places[row, :count]], keys)
-    last = np.partition(keys, count - n)[count - n]
-    free, lowest = 0, np.float32(np.inf)
-    for column in range(count):
-        if keys[column] >= last:
-            lowest = min(lowest, values[row, column])
-            values[row, free], places[row, free] = values[row, column], places[row, column]
-            free += 1
-    counts[row], least[row] = n, lowest
-
-
-@njit(nogil=True, cache=True)
-def _leave_the_best(kept: _Kept, ids: NDArray[np.int32], n: int) -> None:
-    for row in range(len(kept.counts)):
-        if kept.counts[row] > n:
-            _take_out_others(row, ids, kept.values, kept.places, kept.counts, kept.least, n)

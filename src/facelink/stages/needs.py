@@ -35,8 +35,9 @@ BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
 LINKS_PER_NEIGHBOR = 0.66
 """Links there are, relative to the neighbours that are judged: most pairs list each other."""
 
-_VISITED_SHARE = 0.3
-"""Cells that a face looks into, relative to all there are."""
+_VISITED_SHARE, _VISITED_FACES = 0.06, 584_000
+"""Cells that a face looks into, of all there are, among so many; the share grows with them: among
+5.21 million it is a half."""
 
 _MiB = 1 << 20
 PROGRAM_BYTES = 300 * _MiB
@@ -213,7 +214,8 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     rows = block_rows * (16 * kept + BYTES_PER_PLACE * (kept + SPARE_PLACES))
     n_cells = number_of_cells(n)
     all_visits = n_cells * block_rows // n_threads
-    visits = min(VISITS_AT_ONCE, int(_VISITED_SHARE * all_visits))
+    share = min(1.0, _VISITED_SHARE * n / _VISITED_FACES)
+    visits = min(VISITS_AT_ONCE, int(share * all_visits))
     ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:
         rows += block_rows * (4 * dim + 12 * kept * (n_shards + 1))

@@ -4,11 +4,11 @@ import pytest
 from facelink.neighbors import parts, walking
 from facelink.neighbors.byte_products import has_byte_products
 from facelink.neighbors.codes import Codes
+from facelink.neighbors.comparing import Promise
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Reach, Seekers, by_cell
 from facelink.neighbors.walking import (
     BestMembers,
-    Promise,
     cosines,
     least_similarity,
     n_compared,

@@ -30,8 +30,8 @@ RECORDS = Path(__file__).parents[3] / "benchmarks" / "records"
 STAGES = ["features", "neighbors", "likelihoods", "links", "labels"]
 
 MEASURED = {
-    50_000: {"features": 254, "neighbors": 364, "likelihoods": 482, "links": 313, "labels": 403},
-    150_000: {"features": 254, "neighbors": 367, "likelihoods": 548, "links": 336, "labels": 597},
+    50_000: {"features": 271, "neighbors": 389, "likelihoods": 508, "links": 328, "labels": 464},
+    150_000: {"features": 271, "neighbors": 398, "likelihoods": 488, "links": 345, "labels": 595},
 }
 """Peak memory without mapped files, MiB: made-up faces (`benchmarks.large`), 256-d, k = 80, IVF,
 blocks of 16,384 rows, one thread."""
