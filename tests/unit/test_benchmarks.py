@@ -14,6 +14,7 @@ from benchmarks import (
     real_data,
     recall,
     robustness,
+    search,
     shards,
     stages,
     training_step,
@@ -27,6 +28,7 @@ from PIL import Image
 from facelink.cli import main as cli_main
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
+from facelink.neighbors.byte_products import has_byte_products
 from facelink.photos.finding import find_photos
 from facelink.photos.pipeline import FaceReader
 from facelink.stages.run import run
@@ -473,6 +475,15 @@ class TestRunFolders:
         assert 0.6 <= few["found"] < 0.999 <= many["found"]
         assert few["found"] < few["found_of_same_person"] <= many["found_of_same_person"]
         assert "400 faces, 32-d, k = 20" in capsys.readouterr().out
+
+    def test_both_ways_of_searching_are_timed(self, run_folder, tmp_path, capsys):
+        out = tmp_path / "record.json"
+        search.main(["--run", str(run_folder), "--turns", "2", "--out", str(out)])
+        record = json.loads(out.read_text())
+        assert record["n_sought"] == 400
+        assert len(record["seconds"]["loops"]) == 2
+        assert ("bytes" in record["seconds"]) == has_byte_products()
+        assert "400 of 400 faces, 32-d, k = 20" in capsys.readouterr().out
 
     def test_another_folder_is_no_run(self, tmp_path):
         with pytest.raises(SystemExit, match="is not the folder of a run"):
