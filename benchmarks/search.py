@@ -1,10 +1,10 @@
-"""How fast a prepared search finds neighbours, by an instruction for bytes and by plain loops.
+"""How fast a prepared search finds neighbours, by vector instructions and by plain loops.
 
     python -m benchmarks.search --run DIR [--faces 65536] [--turns 3] [--out RECORD]
 
 DIR is the folder of a run of `facelink run` by ivf whose search is prepared. The neighbours of the
 first faces are found both ways in turn, and have to be the same. Where the processor lacks the
-instruction, by loops alone. Prints a Markdown table.
+instructions, by loops alone. Prints a Markdown table.
 """
 
 import argparse
@@ -20,16 +20,18 @@ from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search
 from facelink.files import write_json
 from facelink.neighbors import walking
-from facelink.neighbors.byte_products import has_byte_products
 from facelink.neighbors.exact import Found
+from facelink.neighbors.packed_products import INSTRUCTION, can_multiply
 from facelink.neighbors.prepared import PreparedSearch
 
 _WARM_UP_FACES = 200
+_LOOPS = "loops"
 
 
 def found_by(search: PreparedSearch, n_faces: int, way: str) -> tuple[Found, float]:
     """The neighbours of the first faces, and seconds."""
-    with mock.patch.object(walking, "has_byte_products", return_value=way == "bytes"):
+    has_instruction = way != _LOOPS and can_multiply(search.features.shape[1])
+    with mock.patch.object(walking, "can_multiply", return_value=has_instruction):
         search.rows(np.arange(min(n_faces, _WARM_UP_FACES)))
         start = time.perf_counter()
         found = search.rows(np.arange(n_faces))
@@ -47,16 +49,16 @@ def main(args: Sequence[str] | None = None) -> None:
     search = prepared_search(options.run, features_of(options.run))
     n, dim = search.features.shape
     n_faces = min(options.faces, n)
-    seconds: dict[str, list[float]] = {"bytes": [], "loops": []}
-    if not has_byte_products():
-        del seconds["bytes"]
+    seconds: dict[str, list[float]] = {_LOOPS: []}
+    if INSTRUCTION is not None:
+        seconds[INSTRUCTION.name] = []
     found = {}
     for _ in range(options.turns):
         for way, taken in seconds.items():
             found[way], one = found_by(search, n_faces, way)
             taken.append(one)
     for one in found.values():
-        for same, other in zip(one, found["loops"], strict=True):
+        for same, other in zip(one, found[_LOOPS], strict=True):
             np.testing.assert_array_equal(same, other)
     print(f"{n_faces:,} of {n:,} faces, {dim}-d, k = {search.n_neighbors}, {search.recall:.4f}")
     print("| by | seconds, median | least | most |\n|---|---:|---:|---:|")

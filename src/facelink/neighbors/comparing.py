@@ -1,6 +1,6 @@
 """Comparing visitors of cells with the cells' parts and members: compiled loops.
 
-Two ways that keep the same: by `byte_products` where the processor has them, or one product of
+Two ways that keep the same: by `packed_products` where the processor has them, or one product of
 codes after another. Arrays are taken out of their tuples before loops, which would count
 references to them.
 """
@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from facelink.neighbors.byte_products import (
+from facelink.neighbors.codes import product
+from facelink.neighbors.exact import order_keys
+from facelink.neighbors.packed_products import (
     AT_ONCE,
     PACK,
     find_near_parts,
@@ -19,8 +21,6 @@ from facelink.neighbors.byte_products import (
     lowest_bit,
     pack,
 )
-from facelink.neighbors.codes import product
-from facelink.neighbors.exact import order_keys
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Reach, Seekers, Visits
 
@@ -188,27 +188,27 @@ def count_compared(
 
 @njit(nogil=True, cache=True)
 def compare_packed(
-    queries: NDArray[np.int8],
+    queries: NDArray[np.signedinteger],
+    offsets: NDArray[np.int32],
     scales: NDArray[np.float32],
     members: Members,
     parts: Parts,
     promise: Promise,
     visits: Visits,
-    of_queries: NDArray[np.int32],
+    n_words: int,
     kept: Kept,
     n: int,
 ) -> None:
-    """The same as `compare` by `byte_products`: 8 visitors and 16 members at a time."""
+    """The same as `compare` by `packed_products`: some visitors and 16 members at a time."""
     firsts, starts, centers, factors = parts
     wanted, slack = promise
     visitors, firsts_of_cells = visits
     codes, member_scales, ids = members
     values, places, counts, least = kept
-    n_groups = queries.shape[1] // 4
     n_parts = np.max(firsts[1:] - firsts[:-1])
     n_members = np.max(starts[1:] - starts[:-1])
-    of_centers = np.empty(_packs(n_parts) * PACK * n_groups, dtype=np.uint32)
-    of_members = np.empty(_packs(n_members) * PACK * n_groups, dtype=np.uint32)
+    of_centers = np.empty(_packs(n_parts) * PACK * n_words, dtype=np.uint32)
+    of_members = np.empty(_packs(n_members) * PACK * n_words, dtype=np.uint32)
     of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
     hits = np.empty(AT_ONCE, dtype=np.int32)
     similarities = np.empty(AT_ONCE * PACK, dtype=np.float32)
@@ -231,7 +231,7 @@ def compare_packed(
                 _fill_lanes(slack[low : min(low + PACK, end)], slack_of_lanes)
                 for some in range(0, n_rows, AT_ONCE):
                     find_near_parts(
-                        of_centers, number, queries, rows, some, of_queries,
+                        of_centers, number, queries, rows, some, offsets,
                         of_lanes, slack_of_lanes, scales, wanted, hits,
                     )  # fmt: skip
                     for visit in range(min(AT_ONCE, n_rows - some)):
@@ -246,7 +246,7 @@ def compare_packed(
                 if n_here > 0:
                     _repeat_last(near[part - first], n_here)
                     _keep_packed(
-                        queries, near[part - first], n_here, of_queries, codes, member_scales,
+                        queries, near[part - first], n_here, offsets, codes, member_scales,
                         ids, starts[part], starts[part + 1], of_members, of_lanes, hits,
                         similarities, values, places, counts, least, n,
                     )  # fmt: skip
@@ -273,10 +273,10 @@ def _repeat_last(rows: NDArray[np.int32], n_rows: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _keep_packed(
-    queries: NDArray[np.int8],
+    queries: NDArray[np.signedinteger],
     near: NDArray[np.int32],
     n_near: int,
-    of_queries: NDArray[np.int32],
+    offsets: NDArray[np.int32],
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
     ids: NDArray[np.int32],
@@ -299,7 +299,7 @@ def _keep_packed(
         _fill_lanes(scales[low : min(low + PACK, end)], lanes)
         for some in range(0, n_near, AT_ONCE):
             if not find_similar(
-                of_members, number, queries, near, some, of_queries, lanes, least, hits,
+                of_members, number, queries, near, some, offsets, lanes, least, hits,
                 similarities,
             ):  # fmt: skip
                 continue

@@ -16,7 +16,7 @@ import numpy as np
 from facelink.features import normalize_features
 from facelink.link_prediction import combine_directions
 from facelink.linking import judge_links
-from facelink.neighbors.byte_products import has_byte_products
+from facelink.neighbors.packed_products import INSTRUCTION
 from facelink.neighbors.search import find_neighbors
 from facelink.stages.folder import check_is_run
 from facelink.stages.manifest import Manifest, Origin
@@ -35,9 +35,9 @@ power of N they grow; for other recalls these times as many (benchmarks/records/
 
 _FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.025, 0.13, 0.37, 1.0, 2.2, 6.0))
 
-_CELLS_COST, _CELLS_COST_BY_LOOPS = 0.15, 1.4
+_COST_OF_BYTES, _COST_OF_PAIRS, _COST_OF_LOOPS = 0.15, 0.4, 1.4
 """What a comparison in cells takes, relative to an exact search's: of 3,000 faces, whose time goes
-into their lists as well; by an instruction that multiplies bytes, and without one."""
+into their lists as well; by instructions that multiply bytes, pairs of 16 bits, and without."""
 
 _LISTS_COST = 11_000
 """What finding the cells of a face and ordering its candidates takes, in such comparisons."""
@@ -161,8 +161,7 @@ class Rates:
         compared = float(n)
         if not is_exact:
             centers = _CENTERS_PER_ROOT * math.sqrt(n)
-            cost = _CELLS_COST if has_byte_products() else _CELLS_COST_BY_LOOPS
-            in_cells = cost * n_compared(n, task.settings.recall)
+            in_cells = _cost_in_cells() * n_compared(n, task.settings.recall)
             compared = min(compared, centers + in_cells + _LISTS_COST)
         return {
             "features": 0.0 if task.uses_features_as_they_are else self.per_row * n,
@@ -171,6 +170,13 @@ class Rates:
             "links": self.per_entry * n * k,
             "labels": _MERGE_SECONDS_PER_LINK * LINKS_PER_NEIGHBOR * n * k,
         }[stage]
+
+
+def _cost_in_cells() -> float:
+    """Of a comparison on this processor."""
+    if INSTRUCTION is None:
+        return _COST_OF_LOOPS
+    return _COST_OF_BYTES if INSTRUCTION.of_bytes else _COST_OF_PAIRS
 
 
 def n_compared(n_faces: int, recall: float) -> float:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from facelink.neighbors import parts, walking
-from facelink.neighbors.byte_products import has_byte_products
 from facelink.neighbors.codes import Codes
 from facelink.neighbors.comparing import Promise
+from facelink.neighbors.packed_products import INSTRUCTION
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Reach, Seekers, by_cell
 from facelink.neighbors.walking import (
@@ -20,7 +20,7 @@ FEATURES, _ = clustered_features(25, 12, 16, spread=1.0)
 FEATURES[100:140] = FEATURES[:40]  # equally similar members
 EVERYONE = np.arange(len(FEATURES))
 CODES = Codes.of(FEATURES, EVERYONE)
-NO_BYTES = "this processor has no instruction that multiplies bytes"
+NONE = "this processor has no instruction for such products"
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def index():
         return DividedCells.build(FEATURES, seed=0)
 
 
-@pytest.fixture(params=["loops", "bytes"])
+@pytest.fixture(params=["loops", "instruction"])
 def way(request, monkeypatch):
     if request.param == "loops":
-        monkeypatch.setattr(walking, "has_byte_products", lambda: False)
-    elif not has_byte_products():
-        pytest.skip(NO_BYTES)
+        monkeypatch.setattr(walking, "can_multiply", lambda _: False)
+    elif INSTRUCTION is None:
+        pytest.skip(NONE)
 
 
 def similar(instance, members):
@@ -126,17 +126,18 @@ class TestPromise:
 
 
 @pytest.mark.parametrize("dim", [16, 18, 100, 256])
-def test_bytes_and_loops_keep_the_same(dim, monkeypatch):
+def test_the_instruction_and_loops_keep_the_same(dim, monkeypatch):
     """Of 2,500 visitors to a few cells."""
-    if not has_byte_products():
-        pytest.skip(NO_BYTES)
+    if INSTRUCTION is None:
+        pytest.skip(NONE)
     features, _ = clustered_features(250, 10, dim, spread=1.0)
     index = DividedCells.build(features, seed=0)
     codes = Codes.of(features, np.arange(len(features)))
     seen = np.random.default_rng(3).random((len(features), index.cells.n_cells)) < 0.8
     found = []
-    for by_bytes in (False, True):
-        monkeypatch.setattr(walking, "has_byte_products", lambda answer=by_bytes: answer)
+    ways = (walking.can_multiply, lambda _: False)
+    for can_multiply in ways:
+        monkeypatch.setattr(walking, "can_multiply", can_multiply)
         best = BestMembers(codes, 20)
         best.look_into(index, visits_of(seen))
         order = np.argsort(best.places, axis=1)

@@ -1,18 +1,25 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
 from numba import njit
 
-from facelink.neighbors.byte_products import (
+from facelink.neighbors.packed_products import (
     AT_ONCE,
+    INSTRUCTION,
     PACK,
-    can_pack,
+    best_instruction,
+    can_multiply,
     find_near_parts,
     find_similar,
-    has_byte_products,
     lowest_bit,
-    offsets,
+    n_words,
+    operands,
     pack,
 )
 
@@ -20,15 +27,15 @@ FACTOR, SLACK, SCALE = 0.25, 3.0, 0.5
 
 
 @njit
-def near_parts(packed, n_packs, queries, rows, of_queries, scales, least):
-    """Where products · factor · scale + slack reach the least of rows, a multiple of 8."""
+def near_parts(packed, n_packs, queries, offsets, rows, scales, least):
+    """Where products · factor · scale + slack reach the least of rows, a multiple of 24."""
     found = np.zeros((len(rows), n_packs * PACK), dtype=np.bool_)
     hits = np.empty(AT_ONCE, dtype=np.int32)
     factors, slack = np.full(PACK, np.float32(FACTOR)), np.full(PACK, np.float32(SLACK))
     for start in range(0, len(rows), AT_ONCE):
         for number in range(n_packs):
             find_near_parts(
-                packed, number, queries, rows, start, of_queries, factors, slack, scales, least,
+                packed, number, queries, rows, start, offsets, factors, slack, scales, least,
                 hits,
             )  # fmt: skip
             for row in range(AT_ONCE):
@@ -38,15 +45,15 @@ def near_parts(packed, n_packs, queries, rows, of_queries, scales, least):
 
 
 @njit
-def similar(packed, n_packs, queries, rows, of_queries, least):
-    """Products · scale of rows, a multiple of 8; −inf where they do not reach the least."""
+def similar(packed, n_packs, queries, offsets, rows, least):
+    """Products · scale of rows, a multiple of 24; −inf where they do not reach the least."""
     found = np.full((len(rows), n_packs * PACK), np.float32(-np.inf))
     hits, values = np.empty(AT_ONCE, dtype=np.int32), np.empty(AT_ONCE * PACK, dtype=np.float32)
     scales = np.full(PACK, np.float32(SCALE))
     for start in range(0, len(rows), AT_ONCE):
         for number in range(n_packs):
             together = find_similar(
-                packed, number, queries, rows, start, of_queries, scales, least, hits, values
+                packed, number, queries, rows, start, offsets, scales, least, hits, values
             )
             for row in range(AT_ONCE if together else 0):
                 bits = hits[row]
@@ -65,8 +72,8 @@ class TestProducts:
     @pytest.fixture(params=[4, 16, 100, 128, 256, 512, 1024], ids="{}-d".format)
     def codes(self, request, n_members):
         """Queries, rows of them, members and their products."""
-        if not has_byte_products():
-            pytest.skip("this processor has no instruction that multiplies bytes")
+        if INSTRUCTION is None:
+            pytest.skip("this processor has no instruction for such products")
         dim = request.param
         random = np.random.default_rng(dim)
         queries = random.integers(-127, 128, (70, dim), dtype=np.int8)
@@ -78,7 +85,7 @@ class TestProducts:
 
     def packed(self, members):
         n_packs = -(-len(members) // PACK)
-        found = np.zeros(n_packs * PACK * members.shape[1] // 4, dtype=np.uint32)
+        found = np.zeros(n_packs * PACK * n_words(members.shape[1]), dtype=np.uint32)
         pack(members, found)
         return found, n_packs
 
@@ -87,14 +94,14 @@ class TestProducts:
         queries, rows, members, products = codes
         expected = (products * SCALE).astype(np.float32)
         least = np.full(len(queries), np.quantile(expected, share), dtype=np.float32)
-        found = similar(*self.packed(members), queries, rows, offsets(queries), least)
+        found = similar(*self.packed(members), *operands(queries), rows, least)
         expected[expected < least[0]] = -np.inf
         np.testing.assert_array_equal(found[:, : len(members)], expected)
 
     def test_nothing_is_similar_enough(self, codes):
         queries, rows, members, _ = codes
         least = np.full(len(queries), np.inf, dtype=np.float32)
-        found = similar(*self.packed(members), queries, rows, offsets(queries), least)
+        found = similar(*self.packed(members), *operands(queries), rows, least)
         assert (found == -np.inf).all()
 
     def test_centers_that_are_near_enough(self, codes):
@@ -103,26 +110,65 @@ class TestProducts:
         values = products.astype(np.float32) * np.float32(FACTOR) * scales[rows, None]
         values += np.float32(SLACK)
         least = np.random.default_rng(1).choice(values.ravel(), len(queries))
-        found = near_parts(*self.packed(members), queries, rows, offsets(queries), scales, least)
+        found = near_parts(*self.packed(members), *operands(queries), rows, scales, least)
         expected = values >= least[rows, None]
         np.testing.assert_array_equal(found[:, : len(members)], expected)
 
 
 def test_rows_have_to_be_whole_operands():
-    assert can_pack(128)
-    assert not can_pack(130)
+    assert can_multiply(128) == (INSTRUCTION is not None)
+    assert not can_multiply(130)
 
 
-class TestHardware:
-    def said(self, monkeypatch, **features):
+class TestInstruction:
+    def best(self, monkeypatch, **features):
         monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: features)
-        return has_byte_products.__wrapped__()
+        return best_instruction()
 
-    def test_the_instruction_is_needed(self, monkeypatch):
-        assert self.said(monkeypatch, avx2=True, avx512vnni=True)
-        assert not self.said(monkeypatch, avx2=True, avx512vnni=False)
-        assert not self.said(monkeypatch, neon=True)
+    def test_bytes_are_better_than_pairs_of_16_bits(self, monkeypatch):
+        best = self.best(monkeypatch, avx2=True, avx512vnni=True)
+        assert (best.name, best.of_bytes) == ("llvm.x86.avx512.vpdpbusd.512", True)
+        best = self.best(monkeypatch, avx2=True, avx512vnni=False)
+        assert (best.name, best.of_bytes) == ("llvm.x86.avx2.pmadd.wd", False)
 
-    def test_code_for_other_processors_has_it_not(self, monkeypatch):
+    def test_other_processors_have_none(self, monkeypatch):
+        assert self.best(monkeypatch, neon=True) is None
+        assert self.best(monkeypatch, avx=True, avx2=False) is None
+
+    def test_machines_that_tell_nothing_have_none(self, monkeypatch):
+        def ask():
+            raise RuntimeError("host features")
+
+        monkeypatch.setattr(llvm, "get_host_cpu_features", ask)
+        assert best_instruction() is None
+
+    def test_code_for_other_processors_has_none(self, monkeypatch):
         monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
-        assert not self.said(monkeypatch, avx512vnni=True)
+        assert self.best(monkeypatch, avx512vnni=True) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", [["avx512vnni"], ["avx512vnni", "avx2"]])
+def test_processors_without_some_instructions(missing, tmp_path):
+    """The same tests in a process that finds fewer instructions."""
+    if INSTRUCTION is None:
+        pytest.skip("this processor has no instruction for such products")
+    code = f"""
+import sys
+
+import llvmlite.binding as llvm
+import pytest
+
+features = llvm.get_host_cpu_features()
+features.update(dict.fromkeys({missing!r}, False))
+llvm.get_host_cpu_features = lambda: features
+files = ["test_packed_products.py", "test_walking.py"]
+places = [f"{Path(__file__).parent}/{{name}}" for name in files]
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not without_some", *places]))
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert ("skipped" in found.stdout) == ("avx2" in missing)

@@ -1,13 +1,15 @@
-"""Products of codes by the instruction that multiplies bytes and adds them up, where there is one.
+"""Products of codes by vector instructions that multiply and add up, where there are such.
 
-Loops that compilers make of `codes.product` take six times as long: they widen the bytes first.
-The sums are of integers, the same as those loops', exactly.
+Members are packed: sixteen of them side by side, so that each has a place of its own in vectors
+and nothing is added up across one. Loops that compilers make of `codes.product` widen the bytes
+first, and add up across. The sums are of integers, the same as those loops', exactly.
 
-AVX-512 VNNI multiplies bytes without a sign by others with one. Members are therefore packed
-128 too large, and what that adds to the product, 128 times the sum of the query, is taken off.
+AVX-512 VNNI multiplies four bytes without a sign by four with one, and adds up. Members are packed
+128 too large for it, and what that adds to a product, 128 times the sum of the query, is taken off.
+AVX2 does so with two values of 16 bits.
 """
 
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -19,41 +21,85 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-AT_ONCE = 8
-"""Queries that are multiplied together: as many sums stay in the processor's registers."""
-
 PACK = 16
-"""Members that are multiplied together: a vector of 32-bit sums."""
+"""Members that are multiplied together."""
 
-_BYTES = 4
-"""Of a row that the instruction multiplies at a time."""
-
-_INSTRUCTION = "llvm.x86.avx512.vpdpbusd.512"
+_WORD_BYTES = 4
+"""Of a row that an instruction multiplies at a time: 4 bytes, or 2 values of 16 bits."""
 
 
-@cache
-def has_byte_products() -> bool:
-    """Whether this processor has the instruction and code may be made for it."""
+@dataclass(frozen=True)
+class Instruction:
+    """What multiplies vectors.
+
+    Parameters
+    ----------
+    name : str
+        Of LLVM's function.
+    n_sums : int
+        Sums of 32 bits in a vector.
+    of_bytes : bool
+        Whether it multiplies bytes, or values of 16 bits.
+    at_once : int
+        Queries whose sums stay in the processor's registers.
+    """
+
+    name: str
+    n_sums: int
+    of_bytes: bool
+    at_once: int
+
+
+_VNNI = Instruction("llvm.x86.avx512.vpdpbusd.512", 16, True, 8)
+_AVX2 = Instruction("llvm.x86.avx2.pmadd.wd", 8, False, 4)
+
+
+def best_instruction() -> Instruction | None:
+    """The best of this processor's instructions, if code may be made for it and it has any."""
     if numba.config.CPU_NAME is not None or not numba.config.ENABLE_AVX:
-        return False
-    return bool(dict(llvm.get_host_cpu_features()).get("avx512vnni"))
+        return None
+    try:
+        features = dict(llvm.get_host_cpu_features())
+    except RuntimeError:  # not known of this kind of machine
+        return None
+    if features.get("avx512vnni"):
+        return _VNNI
+    return _AVX2 if features.get("avx2") else None
 
 
-def can_pack(n_dimensions: int) -> bool:
-    """Whether rows of so many values are whole operands."""
-    return n_dimensions % _BYTES == 0
+INSTRUCTION = best_instruction()
+
+AT_ONCE = INSTRUCTION.at_once if INSTRUCTION is not None else 1
+"""Queries that are multiplied together."""
+
+_OF_BYTES = INSTRUCTION is not None and INSTRUCTION.of_bytes
 
 
-@njit(nogil=True, cache=True)
-def offsets(queries: NDArray[np.int8]) -> NDArray[np.int32]:
-    """What is to be added to the products of each query, int32 (S,)."""
-    found = np.empty(len(queries), dtype=np.int32)
-    for row in range(len(queries)):
-        total = 0
-        for column in range(queries.shape[1]):
-            total += queries[row, column]
-        found[row] = -128 * total
-    return found
+def can_multiply(n_dimensions: int) -> bool:
+    """Whether there is an instruction, and rows of so many codes are whole operands of it."""
+    return INSTRUCTION is not None and n_dimensions % _WORD_BYTES == 0
+
+
+def operands(queries: NDArray[np.int8]) -> tuple[NDArray[np.signedinteger], NDArray[np.int32]]:
+    """What is multiplied by packed members, and what is to be added to the products.
+
+    Parameters
+    ----------
+    queries : int8 (S, D)
+        Codes; D is a multiple of 4.
+
+    Returns
+    -------
+    int8 or int16 (S, D), int32 (S,)
+    """
+    if not _OF_BYTES:
+        return queries.astype(np.int16), np.zeros(len(queries), dtype=np.int32)
+    return queries, np.int32(-128) * queries.sum(axis=1, dtype=np.int32)
+
+
+def n_words(n_dimensions: int) -> int:
+    """Words of 32 bits that a packed row has."""
+    return n_dimensions * (1 if _OF_BYTES else 2) // _WORD_BYTES
 
 
 @njit(nogil=True, cache=True)
@@ -64,15 +110,18 @@ def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
     ----------
     codes
         D a multiple of 4.
-    packed : uint32 (at least ⌈M / 16⌉ · 16 · D / 4,)
+    packed : uint32 (at least ⌈M / 16⌉ · 16 · `n_words`,)
         Filled; what is in the places of missing members does not matter.
     """
-    n_groups = codes.shape[1] // 4
     for member in range(len(codes)):
-        row = codes[member].view(np.uint32)
-        start = member // PACK * PACK * n_groups + member % PACK
-        for group in range(n_groups):
-            packed[start + group * PACK] = row[group] ^ np.uint32(0x80808080)
+        if _OF_BYTES:
+            row = codes[member].view(np.uint32)
+        else:
+            row = codes[member].astype(np.int16).view(np.uint32)
+        start = member // PACK * PACK * len(row) + member % PACK
+        for word in range(len(row)):
+            value = row[word] ^ np.uint32(0x80808080) if _OF_BYTES else row[word]
+            packed[start + word * PACK] = value
 
 
 @intrinsic
@@ -90,7 +139,7 @@ def find_near_parts(
     least: Any,
     hits: Any,
 ) -> Any:
-    """Multiply 8 queries by 16 packed centres, and find those that are near enough.
+    """Multiply `AT_ONCE` queries by 16 packed centres, and find those that are near enough.
 
     Parameters
     ----------
@@ -98,19 +147,17 @@ def find_near_parts(
         As from `pack`.
     number : int64
         Which 16.
-    queries : int8 (S, D)
-        C-contiguous.
+    queries, offsets
+        As from `operands`.
     rows : int32
         Of the queries.
     start : int64
-        The first of 8 such rows.
-    offsets : int32 (S,)
-        As from `offsets`.
+        The first of the rows that are multiplied.
     factors, slack : float32 (16,)
         Of the centres.
     scales, least : float32 (S,)
         Of the queries.
-    hits : int32 (8,)
+    hits : int32 (AT_ONCE,)
         Filled: where product · factor · scale + slack is at least `least`,
         a bit for each of the 16 centres, the first one the lowest.
     """
@@ -143,20 +190,20 @@ def find_similar(
     hits: Any,
     values: Any,
 ) -> Any:
-    """Multiply 8 queries by 16 packed members, and find those that are similar enough.
+    """Multiply `AT_ONCE` queries by 16 packed members, and find those that are similar enough.
 
     Parameters
     ----------
-    packed, number, queries, rows, start, offsets
+    packed, number, queries, offsets, rows, start
         As for `find_near_parts`.
     scales : float32 (16,)
         Of the members.
     least : float32 (S,)
         Of the queries.
-    hits : int32 (8,)
+    hits : int32 (AT_ONCE,)
         Filled: where product · scale is at least `least`, as for
         `find_near_parts`.
-    values : float32 (128,)
+    values : float32 (16 · AT_ONCE,)
         Filled if there are any: product · scale of the first query and the 16
         members, then of the next.
 
@@ -214,30 +261,52 @@ class _Code:
         self.rows = [builder.sext(self._load(3, place), self._count) for place in places]
 
     def products(self) -> list[Any]:
-        """Products of 8 queries and 16 packed members, as floats."""
-        builder, count = self._builder, self._count
-        instruction = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_WORDS, [_WORDS] * 3), _INSTRUCTION
-        )
-        packed, queries = self._arrays[0], self._arrays[2]
-        n_bytes = cgutils.unpack_tuple(builder, queries.shape)[1]
-        n_groups = builder.sdiv(n_bytes, count(_BYTES))
-        first = builder.mul(self._arguments[1], builder.mul(n_groups, count(PACK)))
+        """Products of the queries and 16 packed members, as floats."""
+        builder, count, packed, queries = (
+            self._builder, self._count, self._arrays[0], self._arrays[2],
+        )  # fmt: skip
+        n_bytes = builder.mul(cgutils.unpack_tuple(builder, queries.shape)[1], queries.itemsize)
+        n_words = builder.sdiv(n_bytes, count(_WORD_BYTES))
+        first = builder.mul(self._arguments[1], builder.mul(n_words, count(PACK)))
         members = builder.gep(packed.data, [first])
+        data = builder.bitcast(queries.data, ir.IntType(8).as_pointer())
         operands, totals = [], []
         for row in self.rows:
-            query = builder.gep(queries.data, [builder.mul(row, n_bytes)])
+            query = builder.gep(data, [builder.mul(row, n_bytes)])
             operands.append(builder.bitcast(query, _WORD.as_pointer()))
             totals.append(cgutils.alloca_once_value(builder, self._repeat(self._load(5, row))))
-        with cgutils.for_range(builder, n_groups) as loop:
+        with cgutils.for_range(builder, n_words) as loop:
             at = builder.gep(members, [builder.mul(loop.index, count(PACK))])
             of_members = self._unaligned(at, _WORDS)
             for query, total in zip(operands, totals, strict=True):
                 of_query = builder.load(builder.gep(query, [loop.index]))
                 of_query.align = 1
-                added = [builder.load(total), of_members, self._repeat(of_query)]
-                builder.store(builder.call(instruction, added), total)
+                added = self._multiply(builder.load(total), of_members, self._repeat(of_query))
+                builder.store(added, total)
         return [builder.sitofp(builder.load(total), _FLOATS) for total in totals]
+
+    def _multiply(self, total: Any, of_members: Any, of_query: Any) -> Any:
+        """Add the products of 16 words of members and one of a query to 16 sums."""
+        builder, module = self._builder, self._builder.module
+        assert INSTRUCTION is not None
+        if INSTRUCTION.of_bytes:
+            function = ir.FunctionType(_WORDS, [_WORDS] * 3)
+            instruction = cgutils.get_or_insert_function(module, function, INSTRUCTION.name)
+            return builder.call(instruction, [total, of_members, of_query])
+        n_sums = INSTRUCTION.n_sums
+        pairs = ir.VectorType(ir.IntType(16), 2 * n_sums)
+        function = ir.FunctionType(ir.VectorType(_WORD, n_sums), [pairs] * 2)
+        instruction = cgutils.get_or_insert_function(module, function, INSTRUCTION.name)
+        halves = []
+        for start in range(0, PACK, n_sums):
+            own = ir.Constant(ir.VectorType(_WORD, n_sums), list(range(start, start + n_sums)))
+            of_both = [
+                builder.bitcast(builder.shuffle_vector(one, one, own), pairs)
+                for one in (of_members, of_query)
+            ]
+            halves.append(builder.call(instruction, of_both))
+        together = builder.shuffle_vector(*halves, ir.Constant(_WORDS, list(range(PACK))))
+        return builder.add(total, together)
 
     def vector(self, argument: int) -> Any:
         """The 16 floats of an argument."""
@@ -257,14 +326,14 @@ class _Code:
         """Store one or 16 values from a place of an argument on."""
         at = self._builder.gep(self._arrays[argument].data, [self._count(place)])
         at = self._builder.bitcast(at, value.type.as_pointer())
-        self._builder.store(value, at).align = _BYTES
+        self._builder.store(value, at).align = _WORD_BYTES
 
     def _load(self, argument: int, place: Any) -> Any:
         return self._builder.load(self._builder.gep(self._arrays[argument].data, [place]))
 
     def _unaligned(self, at: Any, kind: Any) -> Any:
         loaded = self._builder.load(self._builder.bitcast(at, kind.as_pointer()))
-        loaded.align = _BYTES
+        loaded.align = _WORD_BYTES
         return loaded
 
     def _repeat(self, value: Any) -> Any:
