@@ -16,6 +16,7 @@ from facelink.errors import InputError, OutputError
 from facelink.models.config import LinkGCNConfig
 from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings
+from facelink.synthetic import SyntheticSettings, make_faces
 from facelink.training import trainer
 from facelink.training.face_sets import FaceSet, split_by_identity
 from facelink.training.rounds import TrainingRounds
@@ -207,6 +208,29 @@ class TestSteps:
             assert lengths[0] > 0.05
         else:
             assert lengths[0] == pytest.approx(expected, rel=1e-3)
+
+    def test_first_steps_do_not_throw_a_start_as_similarity_off(self, tmp_path):
+        """People who are easily told apart make the start so steep that whole gradients would."""
+        settings = SyntheticSettings(n_faces=600, n_features=64, singleton_share=0.02)
+        faces = make_faces(settings, seed=1)
+        face_sets = (FaceSet("easy", faces.features, faces.labels),)
+        subgraphs = SubgraphSettings((20, 5), 5)
+        config = LinkGCNConfig(64, (256, 256, 64, 64), subgraphs=subgraphs)
+        worst = {}
+        for limit in (1.0, inf):
+            losses = []
+
+            def note(step, losses=losses):
+                losses.append(step.loss)
+                if len(losses) == 10:
+                    stop()
+
+            settings = TrainingSettings(subgraphs=subgraphs, max_gradient_norm=limit)
+            with pytest.raises(StopRunError):
+                train(tmp_path / str(limit), settings, face_sets, config, on_step=note)
+            assert losses[0] < 0.3
+            worst[limit] = max(losses)
+        assert worst[1.0] < 1 < 5 < worst[inf]
 
     @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
     def test_bfloat16_trains_float32_weights(self, tmp_path, finished, optimizer):
