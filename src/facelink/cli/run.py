@@ -150,7 +150,7 @@ def run(
         str | None,
         typer.Option(
             "--address",
-            metavar="auto|ray://HOST:PORT",
+            metavar="auto|HOST:PORT",
             help="Ray cluster to work on. [default: one of its own, on this machine]",
         ),
     ] = None,

@@ -38,7 +38,7 @@ class RayEngine:
     Parameters
     ----------
     address : str, optional
-        Of a cluster that runs, as for ``ray.init``: ``"auto"``, ``"ray://host:10001"``. By
+        Of a cluster that runs, as for ``ray.init``: ``"auto"``, ``"host:6379"``. By
         default a cluster of its own, on this machine, which ends with the engine.
     n_workers : int, optional
         Workers of a cluster of its own; by default one for each core.
@@ -87,8 +87,9 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             where = "here" if address is None else f"at {address!r}"
             raise OutputError(
-                f"no Ray cluster {where}: {error}. Start one with ray start --head, or leave "
-                "--address out for one on this machine."
+                f"no Ray cluster {where}: {error}. Start one with ray start --head, set "
+                "RAY_AUTH_MODE=token if it asks for a token, or leave --address out for one on "
+                "this machine."
             ) from error
         return self._module
 
