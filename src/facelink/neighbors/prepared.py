@@ -212,7 +212,8 @@ def _cells_in(
         found = stored_cells(arrays, metadata, members, dim)
     if found is None or not isinstance(n_first, int) or not 1 <= n_first <= found[0].cells.n_cells:
         raise InputError(f"{where}: its cells do not suit features {features.shape}; prepare anew.")
-    if members.min() < 0 or (np.bincount(members, minlength=n)[:n] != 1).any():
+    is_known = members.min() >= 0 and members.max() < n  # or counting takes any memory
+    if not is_known or (np.bincount(members, minlength=n) != 1).any():
         raise InputError(f"{where}: its cells do not hold each instance once; prepare it again.")
     return CellSearch(found[0], metadata["n_neighbors"], n_first, found[1])
 

@@ -79,6 +79,7 @@ class TestFile:
             ({"members": np.full(600, -7, np.int32)}, {}, "do not hold each instance once"),
             ({"members": np.arange(600, dtype=np.int32) - 1}, {}, "do not hold each instance once"),
             ({"members": np.arange(-7, 593, dtype=np.int32)}, {}, "do not hold each instance once"),
+            ({"members": np.full(600, 2**31 - 1, np.int32)}, {}, "do not hold each instance once"),
             ({"part_starts": np.array([0, 600, 7] + 13 * [600])}, {}, "do not suit features"),
         ],
     )
