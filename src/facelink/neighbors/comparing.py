@@ -2,7 +2,8 @@
 
 Two ways that keep the same: by `packed_products` where the processor has them, or one product of
 codes after another. Arrays are taken out of their tuples before loops, which would count
-references to them.
+references to them; for the same reason keeping a member is written out in both (by a function,
+inlined or not, the search of 584,000 faces took a quarter longer).
 """
 
 from typing import NamedTuple, Self
@@ -16,6 +17,7 @@ from facelink.neighbors.exact import order_keys
 from facelink.neighbors.packed_products import (
     AT_ONCE,
     PACK,
+    WORD_BYTES,
     find_near_parts,
     find_similar,
     lowest_bit,
@@ -195,7 +197,6 @@ def compare_packed(
     parts: Parts,
     promise: Promise,
     visits: Visits,
-    n_words: int,
     kept: Kept,
     n: int,
 ) -> None:
@@ -205,51 +206,72 @@ def compare_packed(
     visitors, firsts_of_cells = visits
     codes, member_scales, ids = members
     values, places, counts, least = kept
+    n_words = queries.shape[1] * queries.itemsize // WORD_BYTES
     n_parts = np.max(firsts[1:] - firsts[:-1])
     n_members = np.max(starts[1:] - starts[:-1])
     of_centers = np.empty(_packs(n_parts) * PACK * n_words, dtype=np.uint32)
     of_members = np.empty(_packs(n_members) * PACK * n_words, dtype=np.uint32)
-    of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
     hits = np.empty(AT_ONCE, dtype=np.int32)
     similarities = np.empty(AT_ONCE * PACK, dtype=np.float32)
     rows = np.empty(_VISITORS_AT_ONCE + AT_ONCE, dtype=np.int32)
     near = np.empty((n_parts, _VISITORS_AT_ONCE + AT_ONCE), dtype=np.int32)
     n_near = np.empty(n_parts, dtype=np.int64)
     for cell in range(len(firsts_of_cells) - 1):
+        if firsts_of_cells[cell] == firsts_of_cells[cell + 1]:
+            continue
         first, end = firsts[cell], firsts[cell + 1]
+        pack(centers[first:end], of_centers)
         for start in range(firsts_of_cells[cell], firsts_of_cells[cell + 1], _VISITORS_AT_ONCE):
-            stop = min(start + _VISITORS_AT_ONCE, firsts_of_cells[cell + 1])
-            n_rows = stop - start
-            rows[:n_rows] = visitors[start:stop]
-            if start == firsts_of_cells[cell]:
-                pack(centers[first:end], of_centers)
-            _repeat_last(rows, n_rows)
-            n_near[: end - first] = 0
-            for number in range(_packs(end - first)):
-                low = first + number * PACK
-                _fill_lanes(factors[low : min(low + PACK, end)], of_lanes)
-                _fill_lanes(slack[low : min(low + PACK, end)], slack_of_lanes)
-                for some in range(0, n_rows, AT_ONCE):
-                    find_near_parts(
-                        of_centers, number, queries, rows, some, offsets,
-                        of_lanes, slack_of_lanes, scales, wanted, hits,
-                    )  # fmt: skip
-                    for visit in range(min(AT_ONCE, n_rows - some)):
-                        found = hits[visit]
-                        while found:
-                            part = low - first + lowest_bit(found)
-                            near[part, n_near[part]] = rows[some + visit]
-                            n_near[part] += 1
-                            found &= found - 1
-            for part in range(first, end):
-                n_here = n_near[part - first]
-                if n_here > 0:
-                    _repeat_last(near[part - first], n_here)
-                    _keep_packed(
-                        queries, near[part - first], n_here, offsets, codes, member_scales,
-                        ids, starts[part], starts[part + 1], of_members, of_lanes, hits,
+            n_rows = min(_VISITORS_AT_ONCE, firsts_of_cells[cell + 1] - start)
+            rows[:n_rows] = visitors[start : start + n_rows]
+            _find_near(
+                queries, rows, n_rows, offsets, scales, wanted, of_centers,
+                factors[first:end], slack[first:end], hits, near, n_near,
+            )  # fmt: skip
+            for part in range(end - first):
+                if n_near[part] > 0:
+                    _keep_near(
+                        queries, near[part], n_near[part], offsets, codes, member_scales, ids,
+                        starts[first + part], starts[first + part + 1], of_members, hits,
                         similarities, values, places, counts, least, n,
                     )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _find_near(
+    queries: NDArray[np.signedinteger],
+    rows: NDArray[np.int32],
+    n_rows: int,
+    offsets: NDArray[np.int32],
+    scales: NDArray[np.float32],
+    wanted: NDArray[np.float32],
+    of_centers: NDArray[np.uint32],
+    factors: NDArray[np.float32],
+    slack: NDArray[np.float32],
+    hits: NDArray[np.int32],
+    near: NDArray[np.int32],
+    n_near: NDArray[np.int64],
+) -> None:
+    """List the rows, and how many, that may find what they want in each part of a cell."""
+    of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
+    n_near[: len(factors)] = 0
+    _repeat_last(rows, n_rows)
+    for number in range(_packs(len(factors))):
+        low = number * PACK
+        _fill_lanes(factors[low : low + PACK], of_lanes)
+        _fill_lanes(slack[low : low + PACK], slack_of_lanes)
+        for some in range(0, n_rows, AT_ONCE):
+            find_near_parts(
+                of_centers, number, queries, rows, some, offsets,
+                of_lanes, slack_of_lanes, scales, wanted, hits,
+            )  # fmt: skip
+            for visit in range(min(AT_ONCE, n_rows - some)):
+                found = hits[visit]
+                while found:
+                    part = low + lowest_bit(found)
+                    found &= found - 1
+                    near[part, n_near[part]] = rows[some + visit]
+                    n_near[part] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -272,7 +294,7 @@ def _repeat_last(rows: NDArray[np.int32], n_rows: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _keep_packed(
+def _keep_near(
     queries: NDArray[np.signedinteger],
     near: NDArray[np.int32],
     n_near: int,
@@ -283,7 +305,6 @@ def _keep_packed(
     begin: int,
     end: int,
     of_members: NDArray[np.uint32],
-    lanes: NDArray[np.float32],
     hits: NDArray[np.int32],
     similarities: NDArray[np.float32],
     values: NDArray[np.float32],
@@ -293,6 +314,8 @@ def _keep_packed(
     n: int,
 ) -> None:
     """Keep the members from `begin` to `end` that are among the best of near rows."""
+    lanes = np.empty(PACK, np.float32)
+    _repeat_last(near, n_near)
     pack(codes[begin:end], of_members)
     for number in range(_packs(end - begin)):
         low = begin + number * PACK

@@ -162,7 +162,8 @@ def order_candidates(
             candidate = candidates[row, column]
             if candidate < 0 or candidate == instance:
                 continue
-            values[n_kept] = cosine(features[instance], features[candidate]) + np.float32(0.0)
+            value = cosine(features[instance], features[candidate])
+            values[n_kept] = value + np.float32(0.0)  # makes −0, whose bits are others, 0
             ids[n_kept] = candidate
             n_kept += 1
         keys = np.empty(n_kept, dtype=np.int64)

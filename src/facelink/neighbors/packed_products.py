@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 PACK = 16
 """Members that are multiplied together."""
 
-_WORD_BYTES = 4
+WORD_BYTES = 4
 """Of a row that an instruction multiplies at a time: 4 bytes, or 2 values of 16 bits."""
 
 
@@ -77,7 +77,7 @@ _OF_BYTES = INSTRUCTION is not None and INSTRUCTION.of_bytes
 
 def can_multiply(n_dimensions: int) -> bool:
     """Whether there is an instruction, and rows of so many codes are whole operands of it."""
-    return INSTRUCTION is not None and n_dimensions % _WORD_BYTES == 0
+    return INSTRUCTION is not None and n_dimensions % WORD_BYTES == 0
 
 
 def operands(queries: NDArray[np.int8]) -> tuple[NDArray[np.signedinteger], NDArray[np.int32]]:
@@ -97,11 +97,6 @@ def operands(queries: NDArray[np.int8]) -> tuple[NDArray[np.signedinteger], NDAr
     return queries, np.int32(-128) * queries.sum(axis=1, dtype=np.int32)
 
 
-def n_words(n_dimensions: int) -> int:
-    """Words of 32 bits that a packed row has."""
-    return n_dimensions * (1 if _OF_BYTES else 2) // _WORD_BYTES
-
-
 @njit(nogil=True, cache=True)
 def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
     """Put codes (M, D) where the instruction takes them.
@@ -110,7 +105,7 @@ def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
     ----------
     codes
         D a multiple of 4.
-    packed : uint32 (at least ⌈M / 16⌉ · 16 · `n_words`,)
+    packed : uint32 (at least ⌈M / 16⌉ · 16 · words of a row,)
         Filled; what is in the places of missing members does not matter.
     """
     for member in range(len(codes)):
@@ -266,7 +261,7 @@ class _Code:
             self._builder, self._count, self._arrays[0], self._arrays[2],
         )  # fmt: skip
         n_bytes = builder.mul(cgutils.unpack_tuple(builder, queries.shape)[1], queries.itemsize)
-        n_words = builder.sdiv(n_bytes, count(_WORD_BYTES))
+        n_words = builder.sdiv(n_bytes, count(WORD_BYTES))
         first = builder.mul(self._arguments[1], builder.mul(n_words, count(PACK)))
         members = builder.gep(packed.data, [first])
         data = builder.bitcast(queries.data, ir.IntType(8).as_pointer())
@@ -326,14 +321,14 @@ class _Code:
         """Store one or 16 values from a place of an argument on."""
         at = self._builder.gep(self._arrays[argument].data, [self._count(place)])
         at = self._builder.bitcast(at, value.type.as_pointer())
-        self._builder.store(value, at).align = _WORD_BYTES
+        self._builder.store(value, at).align = WORD_BYTES
 
     def _load(self, argument: int, place: Any) -> Any:
         return self._builder.load(self._builder.gep(self._arrays[argument].data, [place]))
 
     def _unaligned(self, at: Any, kind: Any) -> Any:
         loaded = self._builder.load(self._builder.bitcast(at, kind.as_pointer()))
-        loaded.align = _WORD_BYTES
+        loaded.align = WORD_BYTES
         return loaded
 
     def _repeat(self, value: Any) -> Any:

@@ -112,9 +112,10 @@ class Queries:
         ids, values, similarities = lists
         return replace(self, ids=ids, values=values, similarities=similarities)
 
-    def least_similarity(self, n_neighbors: int) -> NDArray[np.float32]:
-        """Cosine by codes of everyone's n-th nearest other so far, (S,); −inf without so many."""
-        scales = Codes.of(_writable(self.features), np.arange(len(self.features))).scales
+    def least_similarity(
+        self, scales: NDArray[np.float32], n_neighbors: int
+    ) -> NDArray[np.float32]:
+        """Cosine of everyone's n-th nearest other so far, by codes of these scales, (S,)."""
         return least_similarity(self.values, scales, self._is_itself, n_neighbors)
 
     def neighbors(self, n_neighbors: int) -> Found:
@@ -185,27 +186,30 @@ class IndexShard:
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
         features = _writable(queries.features)
-        return self._look(features, queries.ids.shape[1], [visits])
+        codes = Codes.of(features, np.arange(len(features)))
+        return self._look(features, codes, queries.ids.shape[1], [visits])
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
-        least = queries.least_similarity(n_neighbors)
+        features, everyone = _writable(queries.features), np.arange(len(queries.features))
+        codes = Codes.of(features, everyone)
+        least = queries.least_similarity(codes.scales, n_neighbors)
         known = queries.nearest - np.int32(self.first_cell)
-        everyone = np.arange(len(least), dtype=np.int64)
-        seekers = Seekers(_writable(queries.features), everyone, known, least)
+        seekers = Seekers(features, everyone, known, least)
         visits = promising_cells(self.index.cells, seekers, self.reach)
         promise = Promise.of(self.index, seekers, self.reach)
-        return self._look(seekers.features, queries.ids.shape[1], visits, promise)
+        return self._look(features, codes, queries.ids.shape[1], visits, promise)
 
     def _look(
         self,
         features: NDArray[np.float32],
+        codes: Codes,
         n: int,
         visits: Iterable[Visits],
         promise: Promise | None = None,
     ) -> Answer:
         """Find the n best of the cells that rows of some features look into."""
-        best = BestMembers(Codes.of(features, np.arange(len(features))), n)
+        best = BestMembers(codes, n)
         for some in visits:
             best.look_into(self.index, some, promise)
         rows = np.flatnonzero((best.places >= 0).any(axis=1))

@@ -211,7 +211,8 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     kept = n_with_spare(n, task.subgraphs.n_neighbors + 1 + N_SPARE_CANDIDATES)
     if search_method(task) == "exact":
         return PROGRAM_BYTES + 4 * n * dim + 24 * block_rows * kept
-    rows = block_rows * (16 * kept + BYTES_PER_PLACE * (kept + SPARE_PLACES))
+    of_row = 16 * kept  # ids twice, similarities, and a copy of these that is divided
+    rows = block_rows * (of_row + BYTES_PER_PLACE * (kept + SPARE_PLACES))
     n_cells = number_of_cells(n)
     all_visits = n_cells * block_rows // n_threads
     share = min(1.0, _VISITED_SHARE * n / _VISITED_FACES)
@@ -219,7 +220,8 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     ranking = n_threads * (5 * 1_024 * n_cells + BYTES_PER_VISIT * visits + 64 * _MiB)
     if n_shards > 1:
         rows += block_rows * (4 * dim + 12 * kept * (n_shards + 1))
-    return PROGRAM_BYTES + ranking + rows
+    codes_of_parts = number_of_parts(n) * (dim + 4)
+    return PROGRAM_BYTES + codes_of_parts + ranking + rows
 
 
 def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:

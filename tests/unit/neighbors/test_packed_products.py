@@ -13,12 +13,12 @@ from facelink.neighbors.packed_products import (
     AT_ONCE,
     INSTRUCTION,
     PACK,
+    WORD_BYTES,
     best_instruction,
     can_multiply,
     find_near_parts,
     find_similar,
     lowest_bit,
-    n_words,
     operands,
     pack,
 )
@@ -85,7 +85,10 @@ class TestProducts:
 
     def packed(self, members):
         n_packs = -(-len(members) // PACK)
-        found = np.zeros(n_packs * PACK * n_words(members.shape[1]), dtype=np.uint32)
+        found = np.zeros(
+            n_packs * PACK * operands(members)[0].nbytes // len(members) // WORD_BYTES,
+            dtype=np.uint32,
+        )
         pack(members, found)
         return found, n_packs
 
