@@ -107,7 +107,7 @@ class CellSearch:
         )
         needed[is_nearby] = -np.inf
         parts = index.parts.cell_of()[sample.neighbors]
-        queries = Codes.of(features, sample.instances)
+        queries = Codes.of_queries(features, sample.instances)
         to_parts = nearness_by_codes(queries, index.codes_of_parts, parts)
         needed_of_parts = _reach_needed(index.parts, to_parts, parts, seekers.least)
         needed_of_parts[is_nearby] = -np.inf
@@ -187,7 +187,7 @@ class CellSearch:
     def _n_farther(self, seekers: Seekers) -> NDArray[np.int64]:
         """Centres of parts, and members of these, that each instance is compared with, (S,)."""
         promise = Promise.of(self.index, seekers, self.reach)
-        queries = Codes.of(seekers.features, seekers.instances)
+        queries = Codes.of_queries(seekers.features, seekers.instances)
         counts = np.zeros(len(seekers.instances), dtype=np.int64)
         with threadpool_limits(1, "blas"):
             for visits in promising_cells(self.index.cells, seekers, self.reach):
@@ -199,7 +199,7 @@ class CellSearch:
     ) -> tuple[BestMembers, Seekers]:
         """Look into everyone's nearest cells and keep the n best, on one thread."""
         cells = self.index.cells
-        queries = Codes.of(features, instances)
+        queries = Codes.of_queries(features, instances)
         best = BestMembers(queries, n)
         nearest = np.empty((len(instances), self.n_first), dtype=np.int32)
         with threadpool_limits(1, "blas"):

@@ -190,7 +190,7 @@ def count_compared(
 
 @njit(nogil=True, cache=True)
 def compare_packed(
-    queries: NDArray[np.signedinteger],
+    queries: NDArray[np.int8],
     offsets: NDArray[np.int32],
     scales: NDArray[np.float32],
     members: Members,
@@ -206,7 +206,7 @@ def compare_packed(
     visitors, firsts_of_cells = visits
     codes, member_scales, ids = members
     values, places, counts, least = kept
-    n_words = queries.shape[1] * queries.itemsize // WORD_BYTES
+    n_words = queries.shape[1] // WORD_BYTES
     n_parts = np.max(firsts[1:] - firsts[:-1])
     n_members = np.max(starts[1:] - starts[:-1])
     of_centers = np.empty(_packs(n_parts) * PACK * n_words, dtype=np.uint32)
@@ -239,7 +239,7 @@ def compare_packed(
 
 @njit(nogil=True, cache=True)
 def _find_near(
-    queries: NDArray[np.signedinteger],
+    queries: NDArray[np.int8],
     rows: NDArray[np.int32],
     n_rows: int,
     offsets: NDArray[np.int32],
@@ -295,7 +295,7 @@ def _repeat_last(rows: NDArray[np.int32], n_rows: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _keep_near(
-    queries: NDArray[np.signedinteger],
+    queries: NDArray[np.int8],
     near: NDArray[np.int32],
     n_near: int,
     offsets: NDArray[np.int32],

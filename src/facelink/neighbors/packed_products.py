@@ -4,9 +4,10 @@ Members are packed: sixteen of them side by side, so that each has a place of it
 and nothing is added up across one. Loops that compilers make of `codes.product` widen the bytes
 first, and add up across. The sums are of integers, the same as those loops', exactly.
 
-AVX-512 VNNI multiplies four bytes without a sign by four with one, and adds up. Members are packed
-128 too large for it, and what that adds to a product, 128 times the sum of the query, is taken off.
-AVX2 does so with two values of 16 bits.
+Bytes without a sign are multiplied by bytes with one. Members are packed 63 too large for it, and
+what that adds to a product, 63 times the sum of the query, is taken off. AVX-512 VNNI multiplies
+four by four, and adds up in 32 bits. AVX2 multiplies two by two and adds up in 16 bits, which hold
+the eight products of four words: 8 · 126 · 32 = 32,256.
 """
 
 from dataclasses import dataclass
@@ -21,11 +22,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from facelink.neighbors.codes import LARGEST_OF_MEMBERS
+
 PACK = 16
 """Members that are multiplied together."""
 
+AT_ONCE = 8
+"""Queries that are multiplied together."""
+
 WORD_BYTES = 4
-"""Of a row that an instruction multiplies at a time: 4 bytes, or 2 values of 16 bits."""
+"""Of a row that are multiplied at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +42,17 @@ class Instruction:
     ----------
     name : str
         Of LLVM's function.
-    n_sums : int
-        Sums of 32 bits in a vector.
-    of_bytes : bool
-        Whether it multiplies bytes, or values of 16 bits.
-    at_once : int
-        Queries whose sums stay in the processor's registers.
+    n_words : int
+        Words whose products are added up before they are added to sums of 32
+        bits.
     """
 
     name: str
-    n_sums: int
-    of_bytes: bool
-    at_once: int
+    n_words: int
 
 
-_VNNI = Instruction("llvm.x86.avx512.vpdpbusd.512", 16, True, 8)
-_AVX2 = Instruction("llvm.x86.avx2.pmadd.wd", 8, False, 4)
+_VNNI = Instruction("llvm.x86.avx512.vpdpbusd.512", 1)
+_AVX2 = Instruction("llvm.x86.avx2.pmadd.ub.sw", 4)
 
 
 def best_instruction() -> Instruction | None:
@@ -69,10 +70,9 @@ def best_instruction() -> Instruction | None:
 
 INSTRUCTION = best_instruction()
 
-AT_ONCE = INSTRUCTION.at_once if INSTRUCTION is not None else 1
-"""Queries that are multiplied together."""
-
-_OF_BYTES = INSTRUCTION is not None and INSTRUCTION.of_bytes
+_SIGNS = np.uint32(0x80808080)
+_ABOVE_SHIFT = np.uint32((128 - LARGEST_OF_MEMBERS) * 0x01010101)
+"""Turning the signs of bytes adds 128 to each; this much is taken off again."""
 
 
 def can_multiply(n_dimensions: int) -> bool:
@@ -80,21 +80,10 @@ def can_multiply(n_dimensions: int) -> bool:
     return INSTRUCTION is not None and n_dimensions % WORD_BYTES == 0
 
 
-def operands(queries: NDArray[np.int8]) -> tuple[NDArray[np.signedinteger], NDArray[np.int32]]:
-    """What is multiplied by packed members, and what is to be added to the products.
-
-    Parameters
-    ----------
-    queries : int8 (S, D)
-        Codes; D is a multiple of 4.
-
-    Returns
-    -------
-    int8 or int16 (S, D), int32 (S,)
-    """
-    if not _OF_BYTES:
-        return queries.astype(np.int16), np.zeros(len(queries), dtype=np.int32)
-    return queries, np.int32(-128) * queries.sum(axis=1, dtype=np.int32)
+def offsets_of(queries: NDArray[np.int8]) -> NDArray[np.int32]:
+    """What is to be added to products of queries, int8 (S, D), and packed members; (S,)."""
+    offsets: NDArray[np.int32] = queries.sum(axis=1, dtype=np.int32)
+    return offsets * np.int32(-LARGEST_OF_MEMBERS)
 
 
 @njit(nogil=True, cache=True)
@@ -104,19 +93,15 @@ def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
     Parameters
     ----------
     codes
-        D a multiple of 4.
+        Of members; D a multiple of 4.
     packed : uint32 (at least ⌈M / 16⌉ · 16 · words of a row,)
         Filled; what is in the places of missing members does not matter.
     """
     for member in range(len(codes)):
-        if _OF_BYTES:
-            row = codes[member].view(np.uint32)
-        else:
-            row = codes[member].astype(np.int16).view(np.uint32)
+        row = codes[member].view(np.uint32)
         start = member // PACK * PACK * len(row) + member % PACK
         for word in range(len(row)):
-            value = row[word] ^ np.uint32(0x80808080) if _OF_BYTES else row[word]
-            packed[start + word * PACK] = value
+            packed[start + word * PACK] = (row[word] ^ _SIGNS) - _ABOVE_SHIFT
 
 
 @intrinsic
@@ -142,8 +127,10 @@ def find_near_parts(
         As from `pack`.
     number : int64
         Which 16.
-    queries, offsets
-        As from `operands`.
+    queries : int8 (S, D)
+        Codes of queries.
+    offsets : int32 (S,)
+        As from `offsets_of`.
     rows : int32
         Of the queries.
     start : int64
@@ -235,7 +222,7 @@ def lowest_bit(_context: Any, bits: Any) -> Any:
     return types.int32(types.int32), generate
 
 
-_WORD = ir.IntType(32)
+_BYTE, _PAIR, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32)
 _WORDS = ir.VectorType(_WORD, PACK)
 _FLOATS = ir.VectorType(ir.FloatType(), PACK)
 
@@ -260,48 +247,69 @@ class _Code:
         builder, count, packed, queries = (
             self._builder, self._count, self._arrays[0], self._arrays[2],
         )  # fmt: skip
-        n_bytes = builder.mul(cgutils.unpack_tuple(builder, queries.shape)[1], queries.itemsize)
+        n_bytes = cgutils.unpack_tuple(builder, queries.shape)[1]
         n_words = builder.sdiv(n_bytes, count(WORD_BYTES))
         first = builder.mul(self._arguments[1], builder.mul(n_words, count(PACK)))
         members = builder.gep(packed.data, [first])
-        data = builder.bitcast(queries.data, ir.IntType(8).as_pointer())
         operands, totals = [], []
         for row in self.rows:
-            query = builder.gep(data, [builder.mul(row, n_bytes)])
+            query = builder.gep(queries.data, [builder.mul(row, n_bytes)])
             operands.append(builder.bitcast(query, _WORD.as_pointer()))
             totals.append(cgutils.alloca_once_value(builder, self._repeat(self._load(5, row))))
-        with cgutils.for_range(builder, n_words) as loop:
-            at = builder.gep(members, [builder.mul(loop.index, count(PACK))])
-            of_members = self._unaligned(at, _WORDS)
-            for query, total in zip(operands, totals, strict=True):
-                of_query = builder.load(builder.gep(query, [loop.index]))
-                of_query.align = 1
-                added = self._multiply(builder.load(total), of_members, self._repeat(of_query))
-                builder.store(added, total)
+
+        def add_up(start: Any, stop: Any, n_at_once: int) -> None:
+            with cgutils.for_range_slice(builder, start, stop, count(n_at_once)) as (word, _):
+                places = [builder.add(word, count(place)) for place in range(n_at_once)]
+                of_members = [
+                    self._unaligned(builder.gep(members, [builder.mul(place, count(PACK))]), _WORDS)
+                    for place in places
+                ]
+                for query, total in zip(operands, totals, strict=True):
+                    words = [builder.load(builder.gep(query, [place])) for place in places]
+                    for one in words:
+                        one.align = 1
+                    of_query = [self._repeat(one) for one in words]
+                    added = self._add_products(builder.load(total), of_members, of_query)
+                    builder.store(added, total)
+
+        assert INSTRUCTION is not None
+        some = INSTRUCTION.n_words
+        many = builder.sub(n_words, builder.srem(n_words, count(some)))
+        add_up(count(0), many, some)
+        if some > 1:
+            add_up(many, n_words, 1)
         return [builder.sitofp(builder.load(total), _FLOATS) for total in totals]
 
-    def _multiply(self, total: Any, of_members: Any, of_query: Any) -> Any:
-        """Add the products of 16 words of members and one of a query to 16 sums."""
-        builder, module = self._builder, self._builder.module
+    def _add_products(self, total: Any, of_members: list[Any], of_query: list[Any]) -> Any:
+        """Add the products of words of 16 members and words of one query to 16 sums."""
         assert INSTRUCTION is not None
-        if INSTRUCTION.of_bytes:
-            function = ir.FunctionType(_WORDS, [_WORDS] * 3)
-            instruction = cgutils.get_or_insert_function(module, function, INSTRUCTION.name)
-            return builder.call(instruction, [total, of_members, of_query])
-        n_sums = INSTRUCTION.n_sums
-        pairs = ir.VectorType(ir.IntType(16), 2 * n_sums)
-        function = ir.FunctionType(ir.VectorType(_WORD, n_sums), [pairs] * 2)
-        instruction = cgutils.get_or_insert_function(module, function, INSTRUCTION.name)
+        if INSTRUCTION is _VNNI:
+            function = self._function(INSTRUCTION.name, _WORDS, [_WORDS] * 3)
+            return self._builder.call(function, [total, *of_members, *of_query])
+        builder, half = self._builder, PACK // 2
+        words, pairs, n_bytes = (
+            ir.VectorType(kind, n)
+            for kind, n in ((_WORD, half), (_PAIR, 2 * half), (_BYTE, 4 * half))
+        )
+        multiply = self._function(INSTRUCTION.name, pairs, [n_bytes] * 2)
+        widen = self._function("llvm.x86.avx2.pmadd.wd", words, [pairs] * 2)
         halves = []
-        for start in range(0, PACK, n_sums):
-            own = ir.Constant(ir.VectorType(_WORD, n_sums), list(range(start, start + n_sums)))
-            of_both = [
-                builder.bitcast(builder.shuffle_vector(one, one, own), pairs)
-                for one in (of_members, of_query)
-            ]
-            halves.append(builder.call(instruction, of_both))
-        together = builder.shuffle_vector(*halves, ir.Constant(_WORDS, list(range(PACK))))
-        return builder.add(total, together)
+        for start in range(0, PACK, half):
+            own = ir.Constant(ir.VectorType(_WORD, half), list(range(start, start + half)))
+            together = None
+            for both in zip(of_members, of_query, strict=True):
+                some = [
+                    builder.bitcast(builder.shuffle_vector(one, one, own), n_bytes) for one in both
+                ]
+                products = builder.call(multiply, some)
+                together = products if together is None else builder.add(together, products)
+            halves.append(builder.call(widen, [together, ir.Constant(pairs, [1] * 2 * half)]))
+        added = builder.shuffle_vector(*halves, ir.Constant(_WORDS, list(range(PACK))))
+        return builder.add(total, added)
+
+    def _function(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        function = ir.FunctionType(result, arguments)
+        return cgutils.get_or_insert_function(self._builder.module, function, name)
 
     def vector(self, argument: int) -> Any:
         """The 16 floats of an argument."""

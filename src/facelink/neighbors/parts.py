@@ -55,7 +55,7 @@ class DividedCells:
     @cached_property
     def codes_of_parts(self) -> Codes:
         """Of the parts' centres."""
-        return Codes.of_many(self.parts.centers, np.arange(self.parts.n_cells))
+        return Codes.of_members(self.parts.centers, np.arange(self.parts.n_cells))
 
     def parts_of(self, cell: int) -> slice:
         """Return the parts of one cell."""
@@ -103,7 +103,7 @@ class DividedCells:
         _divide(features, cells.centers, cells.starts, firsts, members, centers, cohesion, starts)
         whole = CellIndex(cells.centers, members, cells.starts, cells.cohesion)
         of_parts = CellIndex(centers, members, starts, cohesion)
-        return cls(whole, of_parts, firsts, Codes.of_many(features, members))
+        return cls(whole, of_parts, firsts, Codes.of_members(features, members))
 
 
 @njit(parallel=True, nogil=True, cache=True)

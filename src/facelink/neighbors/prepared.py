@@ -33,7 +33,7 @@ AUTO_EXACT_LIMIT_ON_CUDA = 2_000_000
 """The same on a GPU; by arithmetic: 2·10¹⁵ operations of 256-d products, a minute at 40 TFLOP/s."""
 
 _HNSW_LINKS = 32
-_FORMAT, _VERSION = "facelink.neighbor_search", 3
+_FORMAT, _VERSION = "facelink.neighbor_search", 4
 
 
 @dataclass(frozen=True, eq=False)

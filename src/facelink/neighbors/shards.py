@@ -31,7 +31,7 @@ from facelink.neighbors.stored_cells import cells_to_store, stored_cells
 from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising_cells
 from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
-_FORMAT, _VERSION = "facelink.index_shard", 3
+_FORMAT, _VERSION = "facelink.index_shard", 4
 
 
 class Answer(NamedTuple):
@@ -186,13 +186,13 @@ class IndexShard:
         is_here = (cells >= 0) & (cells < n_cells)
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
         features = _writable(queries.features)
-        codes = Codes.of(features, np.arange(len(features)))
+        codes = Codes.of_queries(features, np.arange(len(features)))
         return self._look(features, codes, queries.ids.shape[1], [visits])
 
     def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
         """Look into the other cells where a member may be among the k nearest."""
         features, everyone = _writable(queries.features), np.arange(len(queries.features))
-        codes = Codes.of(features, everyone)
+        codes = Codes.of_queries(features, everyone)
         least = queries.least_similarity(codes.scales, n_neighbors)
         known = queries.nearest - np.int32(self.first_cell)
         seekers = Seekers(features, everyone, known, least)

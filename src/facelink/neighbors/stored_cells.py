@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facelink.neighbors.cells import CellIndex
-from facelink.neighbors.codes import Codes
+from facelink.neighbors.codes import LARGEST_OF_MEMBERS, Codes
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import NOWHERE, Reach
 
@@ -70,6 +70,9 @@ def stored_cells(
     firsts, starts = arrays["firsts"], arrays["part_starts"]
     if not _divides(firsts, n_parts) or not _divides(starts, len(members)):
         return None
+    codes = arrays["codes"]
+    if codes.size and not -LARGEST_OF_MEMBERS <= codes.min() <= codes.max() <= LARGEST_OF_MEMBERS:
+        return None
     reaches = [metadata.get(name) for name in _REACHES]
     if not all(isinstance(one, float | None) for one in reaches):
         return None
@@ -77,8 +80,7 @@ def stored_cells(
     parts = CellIndex(arrays["part_centers"], members, starts, arrays["part_cohesion"])
     of_cells, of_parts = (-np.inf if one is None else one for one in reaches)
     reach = NOWHERE if of_cells == -np.inf else Reach(of_cells, of_parts)
-    codes = Codes(arrays["codes"], arrays["scales"])
-    return DividedCells(cells, parts, firsts, codes), reach
+    return DividedCells(cells, parts, firsts, Codes(codes, arrays["scales"])), reach
 
 
 def _divides(bounds: NDArray[np.int64], end: int) -> bool:

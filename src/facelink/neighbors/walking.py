@@ -22,7 +22,7 @@ from facelink.neighbors.comparing import (
     products_of,
 )
 from facelink.neighbors.exact import cosine
-from facelink.neighbors.packed_products import can_multiply, operands
+from facelink.neighbors.packed_products import can_multiply, offsets_of
 from facelink.neighbors.parts import DividedCells
 from facelink.neighbors.visits import Visits
 
@@ -89,11 +89,11 @@ class BestMembers:
         """
         promise = promise or Promise.everywhere(index, len(self._queries.scales))
         queries, members, parts = self._queries, Members.of(index), Parts.of(index)
-        to_compare = queries.scales, members, parts, promise, visits
+        to_compare = queries.scales, members, parts, promise, visits, self._kept, self._n
         if can_multiply(queries.values.shape[1]):
-            compare_packed(*operands(queries.values), *to_compare, self._kept, self._n)
+            compare_packed(queries.values, offsets_of(queries.values), *to_compare)
         else:
-            compare(queries.values, *to_compare, self._kept, self._n)
+            compare(queries.values, *to_compare)
         leave_the_best(self._kept, members.ids, self._n)
 
 

@@ -176,7 +176,7 @@ def _cost_in_cells() -> float:
     """Of a comparison on this processor."""
     if INSTRUCTION is None:
         return _COST_OF_LOOPS
-    return _COST_OF_BYTES if INSTRUCTION.of_bytes else _COST_OF_PAIRS
+    return _COST_OF_BYTES if INSTRUCTION.n_words == 1 else _COST_OF_PAIRS
 
 
 def n_compared(n_faces: int, recall: float) -> float:

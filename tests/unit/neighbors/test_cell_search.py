@@ -40,8 +40,9 @@ def looked_into(search, instance):
     nearness = cells.centers.astype(np.float64) @ FEATURES[instance]
     first = sorted(range(cells.n_cells), key=lambda cell: -nearness[cell])[: search.n_first]
     found = np.isin(cells.cell_of(), first) & (instance != EVERYONE)
-    codes = rounded(Codes.of(FEATURES, EVERYONE))
-    nearest = sorted((codes @ codes[instance])[found], reverse=True)
+    code = rounded(Codes.of_queries(FEATURES, np.array([instance])))[0]
+    codes = rounded(Codes.of_members(FEATURES, EVERYONE))
+    nearest = sorted((codes @ code)[found], reverse=True)
     least = nearest[K - 1] if len(nearest) >= K else -np.inf
 
     feature = FEATURES[instance]
@@ -52,7 +53,7 @@ def looked_into(search, instance):
 
     others = set(promising(cells.centers, cells, search.reach.of_cells)) - set(first)
     seen = [part for cell in others for part in range(*parts_of(cell).indices(10**9))]
-    feature = rounded(Codes.of(FEATURES, np.array([instance])))[0]
+    feature = code
     of_parts = search.index.codes_of_parts
     in_reach = promising(rounded(of_parts), search.index.parts, search.reach.of_parts)
     return first, set(seen) & set(in_reach), len(seen)

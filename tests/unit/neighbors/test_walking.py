@@ -19,7 +19,7 @@ from tests.helpers import clustered_features
 FEATURES, _ = clustered_features(25, 12, 16, spread=1.0)
 FEATURES[100:140] = FEATURES[:40]  # equally similar members
 EVERYONE = np.arange(len(FEATURES))
-CODES = Codes.of(FEATURES, EVERYONE)
+QUERIES, MEMBERS = Codes.of_queries(FEATURES, EVERYONE), Codes.of_members(FEATURES, EVERYONE)
 NONE = "this processor has no instruction for such products"
 
 
@@ -40,8 +40,8 @@ def way(request, monkeypatch):
 
 def similar(instance, members):
     """Members with their similarities by codes, the most similar first; equals by id."""
-    products = CODES.values[members].astype(int) @ CODES.values[instance].astype(int)
-    values = products.astype(np.float32) * CODES.scales[members]
+    products = MEMBERS.values[members].astype(int) @ QUERIES.values[instance].astype(int)
+    values = products.astype(np.float32) * MEMBERS.scales[members]
     return sorted(zip(-values, members, strict=True))
 
 
@@ -69,7 +69,7 @@ def test_the_most_similar_are_kept_whatever_is_looked_into_first(
     seen = random.random((len(EVERYONE), n_cells)) < 0.6
     orders = (np.zeros(n_cells, int), random.integers(0, 3, n_cells), np.arange(n_cells))
     for turn in orders:
-        best = BestMembers(CODES, n)
+        best = BestMembers(QUERIES, n)
         for number in range(turn.max() + 1):
             best.look_into(index, visits_of(seen & (turn == number)))
         cell_of = index.cells.cell_of()
@@ -86,11 +86,11 @@ def by_definition(index, seekers, reach, seen):
     for row in EVERYONE:
         for cell in np.flatnonzero(seen[row]):
             for part in range(index.parts_of(cell).start, index.parts_of(cell).stop):
-                product = CODES.values[row].astype(int) @ centers.values[part].astype(int)
+                product = QUERIES.values[row].astype(int) @ centers.values[part].astype(int)
                 average = (
                     np.float32(product)
                     * (centers.scales[part] * index.parts.cohesion[part])
-                    * CODES.scales[row]
+                    * QUERIES.scales[row]
                 )
                 wanted[row, part] = average + slack[part] >= seekers.least[row]
     return wanted
@@ -109,7 +109,7 @@ class TestPromise:
         reach = Reach(0.0, reach)
         wanted = by_definition(index, seekers, reach, self.SEEN)
         assert 0.05 < wanted.mean() < 0.95
-        best = BestMembers(CODES, 9)
+        best = BestMembers(QUERIES, 9)
         best.look_into(index, visits_of(self.SEEN), Promise.of(index, seekers, reach))
         part_of = index.parts.cell_of()
         for instance in EVERYONE[::7]:
@@ -121,7 +121,7 @@ class TestPromise:
         centers = self.SEEN @ np.diff(index.firsts)
         members = wanted @ np.diff(index.parts.starts)
         promise = Promise.of(index, seekers, reach)
-        counts = n_compared(CODES, index, visits_of(self.SEEN), promise)
+        counts = n_compared(QUERIES, index, visits_of(self.SEEN), promise)
         np.testing.assert_array_equal(counts, centers + members)
 
 
@@ -132,7 +132,7 @@ def test_the_instruction_and_loops_keep_the_same(dim, monkeypatch):
         pytest.skip(NONE)
     features, _ = clustered_features(250, 10, dim, spread=1.0)
     index = DividedCells.build(features, seed=0)
-    codes = Codes.of(features, np.arange(len(features)))
+    codes = Codes.of_queries(features, np.arange(len(features)))
     seen = np.random.default_rng(3).random((len(features), index.cells.n_cells)) < 0.8
     found = []
     ways = (walking.can_multiply, lambda _: False)
@@ -148,11 +148,11 @@ def test_the_instruction_and_loops_keep_the_same(dim, monkeypatch):
 
 def test_nearness_by_codes():
     which = np.array([[3, 5], [0, 299]])
-    few = Codes.of(FEATURES, np.array([7, 8]))
+    few = Codes.of_queries(FEATURES, np.array([7, 8]))
     expected = [
         [FEATURES[i] @ FEATURES[j] for j in row] for i, row in zip((7, 8), which, strict=True)
     ]
-    np.testing.assert_allclose(nearness_by_codes(few, CODES, which), expected, atol=0.01)
+    np.testing.assert_allclose(nearness_by_codes(few, MEMBERS, which), expected, atol=0.02)
 
 
 def test_cosines_of_what_was_found():
