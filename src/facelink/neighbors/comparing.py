@@ -200,7 +200,7 @@ def compare_packed(
     kept: Kept,
     n: int,
 ) -> None:
-    """The same as `compare` by `packed_products`: some visitors and 16 members at a time."""
+    """The same as `compare` by `packed_products`: some visitors and members at a time."""
     firsts, starts, centers, factors = parts
     wanted, slack = promise
     visitors, firsts_of_cells = visits
@@ -253,14 +253,11 @@ def _find_near(
     n_near: NDArray[np.int64],
 ) -> None:
     """List the rows, and how many, that may find what they want in each part of a cell."""
-    of_lanes, slack_of_lanes = np.empty(PACK, np.float32), np.empty(PACK, np.float32)
+    of_lanes, slack_of_lanes = _filled_up(factors), _filled_up(slack)
     n_near[: len(factors)] = 0
     _repeat_last(rows, n_rows)
-    for number in range(_packs(len(factors))):
-        low = number * PACK
-        _fill_lanes(factors[low : low + PACK], of_lanes)
-        _fill_lanes(slack[low : low + PACK], slack_of_lanes)
-        for some in range(0, n_rows, AT_ONCE):
+    for some in range(0, n_rows, AT_ONCE):
+        for number in range(_packs(len(factors))):
             find_near_parts(
                 of_centers, number, queries, rows, some, offsets,
                 of_lanes, slack_of_lanes, scales, wanted, hits,
@@ -268,17 +265,18 @@ def _find_near(
             for visit in range(min(AT_ONCE, n_rows - some)):
                 found = hits[visit]
                 while found:
-                    part = low + lowest_bit(found)
+                    part = number * PACK + lowest_bit(found)
                     found &= found - 1
                     near[part, n_near[part]] = rows[some + visit]
                     n_near[part] += 1
 
 
 @njit(nogil=True, cache=True)
-def _fill_lanes(values: NDArray[np.float32], lanes: NDArray[np.float32]) -> None:
-    """Fill 16 values up with such as nothing is reached by."""
+def _filled_up(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values of whole packs: after those that there are, such as nothing is reached by."""
+    lanes = np.full(_packs(len(values)) * PACK, np.float32(np.nan))
     lanes[: len(values)] = values
-    lanes[len(values) :] = np.nan
+    return lanes
 
 
 @njit(nogil=True, cache=True)
@@ -314,13 +312,11 @@ def _keep_near(
     n: int,
 ) -> None:
     """Keep the members from `begin` to `end` that are among the best of near rows."""
-    lanes = np.empty(PACK, np.float32)
+    lanes = _filled_up(scales[begin:end])
     _repeat_last(near, n_near)
     pack(codes[begin:end], of_members)
-    for number in range(_packs(end - begin)):
-        low = begin + number * PACK
-        _fill_lanes(scales[low : min(low + PACK, end)], lanes)
-        for some in range(0, n_near, AT_ONCE):
+    for some in range(0, n_near, AT_ONCE):
+        for number in range(_packs(end - begin)):
             if not find_similar(
                 of_members, number, queries, near, some, offsets, lanes, least, hits,
                 similarities,
@@ -334,7 +330,8 @@ def _keep_near(
                     value = similarities[visit * PACK + lane]
                     if value >= least[row]:
                         count = counts[row]
-                        values[row, count], places[row, count] = value, low + lane
+                        values[row, count] = value
+                        places[row, count] = begin + number * PACK + lane
                         counts[row] = count + 1
                         if count + 1 == values.shape[1]:
                             _take_out_others(row, ids, values, places, counts, least, n)

@@ -1,6 +1,6 @@
 """Products of codes by vector instructions that multiply and add up, where there are such.
 
-Members are packed: sixteen of them side by side, so that each has a place of its own in vectors
+Members are packed: 8 or 16 of them side by side, so that each has a place of its own in vectors
 and nothing is added up across one. Loops that compilers make of `codes.product` widen the bytes
 first, and add up across. The sums are of integers, the same as those loops', exactly.
 
@@ -10,6 +10,7 @@ four by four, and adds up in 32 bits. AVX2 multiplies two by two and adds up in 
 the eight products of four words: 8 · 126 · 32 = 32,256.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,6 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from facelink.neighbors.codes import LARGEST_OF_MEMBERS
-
-PACK = 16
-"""Members that are multiplied together."""
 
 AT_ONCE = 8
 """Queries that are multiplied together."""
@@ -42,17 +40,20 @@ class Instruction:
     ----------
     name : str
         Of LLVM's function.
+    n_sums : int
+        Sums of 32 bits in a vector.
     n_words : int
         Words whose products are added up before they are added to sums of 32
         bits.
     """
 
     name: str
+    n_sums: int
     n_words: int
 
 
-_VNNI = Instruction("llvm.x86.avx512.vpdpbusd.512", 1)
-_AVX2 = Instruction("llvm.x86.avx2.pmadd.ub.sw", 4)
+_VNNI = Instruction("llvm.x86.avx512.vpdpbusd.512", 16, 1)
+_AVX2 = Instruction("llvm.x86.avx2.pmadd.ub.sw", 8, 4)
 
 
 def best_instruction() -> Instruction | None:
@@ -69,6 +70,9 @@ def best_instruction() -> Instruction | None:
 
 
 INSTRUCTION = best_instruction()
+
+PACK = INSTRUCTION.n_sums if INSTRUCTION is not None else 1
+"""Members that are multiplied together."""
 
 _SIGNS = np.uint32(0x80808080)
 _ABOVE_SHIFT = np.uint32((128 - LARGEST_OF_MEMBERS) * 0x01010101)
@@ -94,7 +98,7 @@ def pack(codes: NDArray[np.int8], packed: NDArray[np.uint32]) -> None:
     ----------
     codes
         Of members; D a multiple of 4.
-    packed : uint32 (at least ⌈M / 16⌉ · 16 · words of a row,)
+    packed : uint32 (at least ⌈M / PACK⌉ · PACK · words of a row,)
         Filled; what is in the places of missing members does not matter.
     """
     for member in range(len(codes)):
@@ -119,14 +123,14 @@ def find_near_parts(
     least: Any,
     hits: Any,
 ) -> Any:
-    """Multiply `AT_ONCE` queries by 16 packed centres, and find those that are near enough.
+    """Multiply `AT_ONCE` queries by `PACK` centres, and find those that are near enough.
 
     Parameters
     ----------
     packed : uint32
         As from `pack`.
     number : int64
-        Which 16.
+        Which `PACK` of them.
     queries : int8 (S, D)
         Codes of queries.
     offsets : int32 (S,)
@@ -135,13 +139,13 @@ def find_near_parts(
         Of the queries.
     start : int64
         The first of the rows that are multiplied.
-    factors, slack : float32 (16,)
+    factors, slack : float32 (as many as packed,)
         Of the centres.
     scales, least : float32 (S,)
         Of the queries.
     hits : int32 (AT_ONCE,)
         Filled: where product · factor · scale + slack is at least `least`,
-        a bit for each of the 16 centres, the first one the lowest.
+        a bit for each of the centres, the first one the lowest.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -172,21 +176,21 @@ def find_similar(
     hits: Any,
     values: Any,
 ) -> Any:
-    """Multiply `AT_ONCE` queries by 16 packed members, and find those that are similar enough.
+    """Multiply `AT_ONCE` queries by `PACK` members, and find those that are similar enough.
 
     Parameters
     ----------
     packed, number, queries, offsets, rows, start
         As for `find_near_parts`.
-    scales : float32 (16,)
+    scales : float32 (as many as packed,)
         Of the members.
     least : float32 (S,)
         Of the queries.
     hits : int32 (AT_ONCE,)
         Filled: where product · scale is at least `least`, as for
         `find_near_parts`.
-    values : float32 (16 · AT_ONCE,)
-        Filled if there are any: product · scale of the first query and the 16
+    values : float32 (PACK · AT_ONCE,)
+        Filled if there are any: product · scale of the first query and the
         members, then of the next.
 
     Returns
@@ -243,7 +247,7 @@ class _Code:
         self.rows = [builder.sext(self._load(3, place), self._count) for place in places]
 
     def products(self) -> list[Any]:
-        """Products of the queries and 16 packed members, as floats."""
+        """Products of the queries and the packed members, as floats."""
         builder, count, packed, queries = (
             self._builder, self._count, self._arrays[0], self._arrays[2],
         )  # fmt: skip
@@ -281,52 +285,45 @@ class _Code:
         return [builder.sitofp(builder.load(total), _FLOATS) for total in totals]
 
     def _add_products(self, total: Any, of_members: list[Any], of_query: list[Any]) -> Any:
-        """Add the products of words of 16 members and words of one query to 16 sums."""
+        """Add the products of words of the members and words of one query to their sums."""
         assert INSTRUCTION is not None
         if INSTRUCTION is _VNNI:
             function = self._function(INSTRUCTION.name, _WORDS, [_WORDS] * 3)
             return self._builder.call(function, [total, *of_members, *of_query])
-        builder, half = self._builder, PACK // 2
-        words, pairs, n_bytes = (
-            ir.VectorType(kind, n)
-            for kind, n in ((_WORD, half), (_PAIR, 2 * half), (_BYTE, 4 * half))
-        )
-        multiply = self._function(INSTRUCTION.name, pairs, [n_bytes] * 2)
-        widen = self._function("llvm.x86.avx2.pmadd.wd", words, [pairs] * 2)
-        halves = []
-        for start in range(0, PACK, half):
-            own = ir.Constant(ir.VectorType(_WORD, half), list(range(start, start + half)))
-            together = None
-            for both in zip(of_members, of_query, strict=True):
-                some = [
-                    builder.bitcast(builder.shuffle_vector(one, one, own), n_bytes) for one in both
-                ]
-                products = builder.call(multiply, some)
-                together = products if together is None else builder.add(together, products)
-            halves.append(builder.call(widen, [together, ir.Constant(pairs, [1] * 2 * half)]))
-        added = builder.shuffle_vector(*halves, ir.Constant(_WORDS, list(range(PACK))))
-        return builder.add(total, added)
+        builder = self._builder
+        bytes_, pairs = ir.VectorType(_BYTE, 4 * PACK), ir.VectorType(_PAIR, 2 * PACK)
+        multiply = self._function(INSTRUCTION.name, pairs, [bytes_] * 2)
+        widen = self._function("llvm.x86.avx2.pmadd.wd", _WORDS, [pairs] * 2)
+        products = [
+            builder.call(multiply, [builder.bitcast(one, bytes_) for one in both])
+            for both in zip(of_members, of_query, strict=True)
+        ]
+        together = functools.reduce(builder.add, products)
+        ones = ir.Constant(pairs, [1] * 2 * PACK)
+        return builder.add(total, builder.call(widen, [together, ones]))
 
     def _function(self, name: str, result: Any, arguments: list[Any]) -> Any:
         function = ir.FunctionType(result, arguments)
         return cgutils.get_or_insert_function(self._builder.module, function, name)
 
     def vector(self, argument: int) -> Any:
-        """The 16 floats of an argument."""
-        return self._unaligned(self._arrays[argument].data, _FLOATS)
+        """The floats of an argument that belong to the packed members."""
+        start = self._builder.mul(self._arguments[1], self._count(PACK))
+        at = self._builder.gep(self._arrays[argument].data, [start])
+        return self._unaligned(at, _FLOATS)
 
     def everywhere(self, argument: int, row: Any) -> Any:
-        """A row's value of an argument, 16 times."""
+        """A row's value of an argument, for each member."""
         return self._repeat(self._load(argument, row))
 
     def is_at_least(self, value: Any, argument: int, row: Any) -> Any:
-        """Bits of the 16 values that reach a row's value of an argument."""
+        """Bits of the values that reach a row's value of an argument."""
         builder = self._builder
         reached = builder.fcmp_ordered(">=", value, self.everywhere(argument, row))
         return builder.zext(builder.bitcast(reached, ir.IntType(PACK)), _WORD)
 
     def store(self, argument: int, place: int, value: Any) -> None:
-        """Store one or 16 values from a place of an argument on."""
+        """Store one value or a vector from a place of an argument on."""
         at = self._builder.gep(self._arrays[argument].data, [self._count(place)])
         at = self._builder.bitcast(at, value.type.as_pointer())
         self._builder.store(value, at).align = WORD_BYTES

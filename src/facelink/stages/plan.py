@@ -35,9 +35,9 @@ power of N they grow; for other recalls these times as many (benchmarks/records/
 
 _FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.025, 0.13, 0.37, 1.0, 2.2, 6.0))
 
-_COST_OF_BYTES, _COST_OF_PAIRS, _COST_OF_LOOPS = 0.15, 0.4, 1.4
+_COSTS, _COST_OF_LOOPS = {16: 0.15, 8: 0.25}, 1.4
 """What a comparison in cells takes, relative to an exact search's: of 3,000 faces, whose time goes
-into their lists as well; by instructions that multiply bytes, pairs of 16 bits, and without."""
+into their lists as well; by instructions with so many sums, and without."""
 
 _LISTS_COST = 11_000
 """What finding the cells of a face and ordering its candidates takes, in such comparisons."""
@@ -176,7 +176,7 @@ def _cost_in_cells() -> float:
     """Of a comparison on this processor."""
     if INSTRUCTION is None:
         return _COST_OF_LOOPS
-    return _COST_OF_BYTES if INSTRUCTION.n_words == 1 else _COST_OF_PAIRS
+    return _COSTS[INSTRUCTION.n_sums]
 
 
 def n_compared(n_faces: int, recall: float) -> float:

@@ -31,7 +31,8 @@ def near_parts(packed, n_packs, queries, offsets, rows, scales, least):
     """Where products · factor · scale + slack reach the least of rows, a multiple of 24."""
     found = np.zeros((len(rows), n_packs * PACK), dtype=np.bool_)
     hits = np.empty(AT_ONCE, dtype=np.int32)
-    factors, slack = np.full(PACK, np.float32(FACTOR)), np.full(PACK, np.float32(SLACK))
+    n_centers = n_packs * PACK
+    factors, slack = np.full(n_centers, np.float32(FACTOR)), np.full(n_centers, np.float32(SLACK))
     for start in range(0, len(rows), AT_ONCE):
         for number in range(n_packs):
             find_near_parts(
@@ -49,7 +50,7 @@ def similar(packed, n_packs, queries, offsets, rows, least):
     """Products · scale of rows, a multiple of 24; −inf where they do not reach the least."""
     found = np.full((len(rows), n_packs * PACK), np.float32(-np.inf))
     hits, values = np.empty(AT_ONCE, dtype=np.int32), np.empty(AT_ONCE * PACK, dtype=np.float32)
-    scales = np.full(PACK, np.float32(SCALE))
+    scales = np.full(n_packs * PACK, np.float32(SCALE))
     for start in range(0, len(rows), AT_ONCE):
         for number in range(n_packs):
             together = find_similar(
