@@ -4,9 +4,10 @@ import pytest
 
 from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
+from facelink.neighbors import prepared as prepared_module
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.search import find_neighbors
-from tests.helpers import clustered_features
+from tests.helpers import clustered_features, unit_rows
 
 FEATURES, _ = clustered_features(40, 15, 24, spread=1.0)
 EVERYONE = np.arange(len(FEATURES))
@@ -17,6 +18,24 @@ K = 8
 def prepared(request):
     method, recall = request.param
     return PreparedSearch.prepare(FEATURES, K, method, recall_target=recall)
+
+
+class TestRecall:
+    """Of embeddings that have a mean in common, as some models make them."""
+
+    def search(self, mean):
+        features, _ = clustered_features(300, 20, 64, spread=1.0)
+        common = unit_rows(np.random.default_rng(9).normal(size=(1, 64)))
+        uncentred = unit_rows(mean * common + np.sqrt(1 - mean**2) * features)
+        return PreparedSearch.prepare(uncentred.astype(np.float32), 20, "ivf", recall_target=0.95)
+
+    def test_what_was_asked_for_is_found(self):
+        assert 0.95 <= self.search(0.91).recall < 0.96
+
+    def test_it_looks_farther_where_rounded_similarities_miss_neighbours(self, monkeypatch):
+        farther = self.search(0.99)
+        monkeypatch.setattr(prepared_module, "_MOST_AIMS", 1)
+        assert self.search(0.99).recall < farther.recall - 0.005 < 0.95
 
 
 class TestRows:
