@@ -46,6 +46,18 @@ class SmallDisk:
         """Give back what was taken away."""
         self.filler.unlink()
 
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Take the right to write away, from root too, while the block runs."""
+        self._mount_again("ro")
+        try:
+            yield
+        finally:
+            self._mount_again("rw")
+
+    def _mount_again(self, way: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{way}", self.folder.parent], check=True)
+
 
 @contextlib.contextmanager
 def small_disk(place: Path) -> Iterator[SmallDisk]:

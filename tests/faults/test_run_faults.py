@@ -310,6 +310,16 @@ class TestTheFolder:
         with pytest.raises(OutputError, match="work"):
             run(settings, tmp_path / "work")
 
+    def test_a_disk_that_can_only_be_read(self, settings, whole, tmp_path):
+        with small_disk(tmp_path / "disk") as disk:
+            work = disk.folder / "work"
+            run(settings, work)
+            (work / "report.json").unlink()
+            with disk.read_only(), pytest.raises(OutputError, match="work"):
+                run(settings, work)
+            run(settings, work)
+            assert_same(work, whole[0])
+
     def test_a_file_is_no_folder(self, settings, tmp_path):
         (tmp_path / "work").write_text("")
         with pytest.raises(InputError, match=r"work is a file; give the name of a folder"):
