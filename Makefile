@@ -2,7 +2,7 @@
 # make picture   draws docs/pipeline.png
 # make screenshot   draws docs/review.png, the review page of made-up people (needs Chromium)
 # make test   sets everything up; lint, types, tests, and the wheel in an environment of its own
-# make faults   kills commands at a hundred points each, fills disks, takes rights away (an hour)
+# make faults   kills commands at a hundred points each, fills disks, takes rights away (half an hour or more)
 # make fuzz   feeds every reader with damaged files, FUZZ_SECONDS each
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60

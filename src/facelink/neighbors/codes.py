@@ -95,6 +95,8 @@ def _round(
     for row in range(len(which)):
         feature = features[which[row]]
         scale = np.max(np.abs(feature)) / np.float32(largest)
+        if scale == 0:
+            scale = np.float32(1)
         scales[row] = scale
         for column in range(len(feature)):
             values[row, column] = np.int8(np.rint(feature[column] / scale))

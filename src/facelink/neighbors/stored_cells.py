@@ -13,6 +13,12 @@ from facelink.neighbors.visits import NOWHERE, Reach
 
 _REACHES = ("reach_of_cells", "reach_of_parts")
 
+_FARTHEST = 1e4
+"""A reach beyond this is none: scatters are at least 0.001, and cosines differ by 2 at most."""
+
+_MOST: dict[type, float] = {np.int8: LARGEST_OF_MEMBERS, np.float32: 1.01}
+"""Largest code; values of unit vectors, cosines, and scales of codes, with rounding."""
+
 
 def cells_to_store(index: DividedCells, reach: Reach) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arrays and the metadata that `stored_cells` reads; without the members."""
@@ -37,7 +43,7 @@ def stored_cells(
     members: NDArray[np.int32],
     n_dimensions: int,
 ) -> tuple[DividedCells, Reach] | None:
-    """Check what compiled loops rely on: shapes, types, and that places are where they should be.
+    """Check what compiled loops rely on: shapes, types, ranges, and where places should be.
 
     Parameters
     ----------
@@ -67,20 +73,28 @@ def stored_cells(
     for name, (shape, dtype) in expected.items():
         if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != dtype:
             return None
+        most = _MOST.get(dtype)
+        if most is not None and not _is_within(arrays[name], most):
+            return None
     firsts, starts = arrays["firsts"], arrays["part_starts"]
     if not _divides(firsts, n_parts) or not _divides(starts, len(members)):
         return None
-    codes = arrays["codes"]
-    if codes.size and not -LARGEST_OF_MEMBERS <= codes.min() <= codes.max() <= LARGEST_OF_MEMBERS:
-        return None
     reaches = [metadata.get(name) for name in _REACHES]
-    if not all(isinstance(one, float | None) for one in reaches):
+    if not all(
+        one is None or (isinstance(one, float) and abs(one) <= _FARTHEST) for one in reaches
+    ):
         return None
     cells = CellIndex(arrays["centers"], members, starts[firsts], arrays["cohesion"])
     parts = CellIndex(arrays["part_centers"], members, starts, arrays["part_cohesion"])
     of_cells, of_parts = (-np.inf if one is None else one for one in reaches)
     reach = NOWHERE if of_cells == -np.inf else Reach(of_cells, of_parts)
-    return DividedCells(cells, parts, firsts, Codes(codes, arrays["scales"])), reach
+    codes = Codes(arrays["codes"], arrays["scales"])
+    return DividedCells(cells, parts, firsts, codes), reach
+
+
+def _is_within(values: NDArray[Any], most: float) -> bool:
+    """Whether no value is larger, either way, or not a number."""
+    return values.size == 0 or bool(-most <= values.min() and values.max() <= most)
 
 
 def _divides(bounds: NDArray[np.int64], end: int) -> bool:

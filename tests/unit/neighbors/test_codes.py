@@ -21,6 +21,12 @@ def test_rows_are_multiples_of_their_scales_rounded_to_the_nearest(of, largest):
     assert (error <= codes.scales[:, None] * 0.501).all()
 
 
+@KINDS
+def test_zeros_stay_zeros(of, largest):
+    codes = of(np.zeros((2, 5), dtype=np.float32), np.arange(2))
+    assert (codes.values == 0).all()
+
+
 def test_cosines_are_off_by_some_thousandths():
     queries, members = Codes.of_queries(FEATURES, EVERYONE), Codes.of_members(FEATURES, EVERYONE)
     products = queries.values.astype(int) @ members.values.T.astype(int)
