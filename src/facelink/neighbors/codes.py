@@ -16,7 +16,8 @@ from facelink.neighbors.blocks import run_in_blocks
 
 LARGEST_OF_MEMBERS = 63
 LARGEST_OF_QUERIES = 32
-"""With 8 bits for both, a search of 584,000 faces finds the same share of neighbours to 0.0001."""
+"""With 8 bits for both, searches of 584,000 made-up faces and of 30,000 real ones find the same
+share of neighbours to 0.0005."""
 
 _BLOCK = 65_536
 
