@@ -13,6 +13,7 @@ from tests.reference.neighbors import promising_cells
 
 FEATURES, _ = clustered_features(60, 15, 24, spread=1.0)
 EVERYONE = np.arange(len(FEATURES))
+MEMBERS = Codes.of_members(FEATURES, EVERYONE)
 COSINES = FEATURES.astype(np.float64) @ FEATURES.T.astype(np.float64)
 K = 10
 
@@ -41,8 +42,7 @@ def looked_into(search, instance):
     first = sorted(range(cells.n_cells), key=lambda cell: -nearness[cell])[: search.n_first]
     found = np.isin(cells.cell_of(), first) & (instance != EVERYONE)
     code = rounded(Codes.of_queries(FEATURES, np.array([instance])))[0]
-    codes = rounded(Codes.of_members(FEATURES, EVERYONE))
-    nearest = sorted((codes @ code)[found], reverse=True)
+    nearest = sorted((rounded(MEMBERS) @ code)[found], reverse=True)
     least = nearest[K - 1] if len(nearest) >= K else -np.inf
 
     feature = FEATURES[instance]
