@@ -1,8 +1,8 @@
 """Features as small integers: to find candidates, which exact products then put in order.
 
 A quarter of the memory that has to be read, and sums of integers: the same in any order, by any
-blocks and on any machine. Members have 7 bits and queries 6, so that four products fit into 16
-bits (`packed_products`); a cosine of 256-d features is off by some 0.002.
+blocks and on any machine. Members have 7 bits and queries 6, so that the sum of eight products fits
+into 16 bits (`packed_products`); a cosine of 256-d features is off by some 0.002.
 """
 
 from dataclasses import dataclass

@@ -33,8 +33,8 @@ AUTO_EXACT_LIMIT_ON_CUDA = 2_000_000
 """The same on a GPU; by arithmetic: 2·10¹⁵ operations of 256-d products, a minute at 40 TFLOP/s."""
 
 _MOST_AIMS = 3
-"""Times that IVF looks farther because less was found than had to be in reach: similarities by
-codes are rounded, which matters where all features have much in common."""
+"""Times that it is chosen how far IVF looks: once, and again where less was found than is in reach,
+since similarities by codes are rounded; that matters where all features have much in common."""
 
 _HNSW_LINKS = 32
 _FORMAT, _VERSION = "facelink.neighbor_search", 4

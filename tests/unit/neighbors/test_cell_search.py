@@ -13,7 +13,6 @@ from tests.reference.neighbors import promising_cells
 
 FEATURES, _ = clustered_features(60, 15, 24, spread=1.0)
 EVERYONE = np.arange(len(FEATURES))
-MEMBERS = Codes.of_members(FEATURES, EVERYONE)
 COSINES = FEATURES.astype(np.float64) @ FEATURES.T.astype(np.float64)
 K = 10
 
@@ -35,6 +34,9 @@ def rounded(codes):
     return codes.values.astype(np.float64) * codes.scales[:, None]
 
 
+MEMBERS = rounded(Codes.of_members(FEATURES, EVERYONE))
+
+
 def looked_into(search, instance):
     """Nearest cells, and further parts, by the definition, one after another; and parts seen."""
     cells, parts_of = search.index.cells, search.index.parts_of
@@ -42,7 +44,7 @@ def looked_into(search, instance):
     first = sorted(range(cells.n_cells), key=lambda cell: -nearness[cell])[: search.n_first]
     found = np.isin(cells.cell_of(), first) & (instance != EVERYONE)
     code = rounded(Codes.of_queries(FEATURES, np.array([instance])))[0]
-    nearest = sorted((rounded(MEMBERS) @ code)[found], reverse=True)
+    nearest = sorted((MEMBERS @ code)[found], reverse=True)
     least = nearest[K - 1] if len(nearest) >= K else -np.inf
 
     feature = FEATURES[instance]

@@ -27,6 +27,9 @@ pytestmark = pytest.mark.slow
 _PATIENCE = 120.0
 """Seconds for nodes to be there."""
 
+_LONGEST = 600.0
+"""Seconds for the run: one that waits for a lost node forever fails."""
+
 _FACELINK = (sys.executable, "-c", "from facelink.cli import main; main()")
 _RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--block")
 
@@ -126,15 +129,20 @@ def test_a_run_whose_cluster_loses_a_node_gives_the_labels_of_one_process(cluste
     on_cluster = ["--engine", "ray", "--address", cluster.address]
     blocks = ["--index-shards", "2", "--block-rows", "200"]
     log = tmp_path / "run.log"
+    end = time.monotonic() + _LONGEST
     with log.open("wb") as out:
         running = subprocess.Popen(
             [*command, *on_cluster, *blocks], env=cluster.environment, stdout=out, stderr=out
         )
+    try:
         while n_finished(work) < 2:
             assert running.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
         cluster.lose(cluster.nodes[1])
         assert n_finished(work) < 15, "the node was lost too late"
-        assert running.wait() == 0, log.read_text()
+        assert running.wait(_LONGEST) == 0, log.read_text()
+    finally:
+        running.kill()
     alone = run(RunSettings(features, neighbor_method="ivf"), tmp_path / "alone")
     np.testing.assert_array_equal(load_labels(labels), alone.labels)
