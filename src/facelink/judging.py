@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facelink.models.compiled import CompiledLinkGCN
+from facelink.models.compiled import TABLE_BYTES, CompiledLinkGCN
 from facelink.models.layers import LinkInput
 from facelink.models.link_gcn import LinkGCN
 from facelink.subgraphs import NeededNodes, SubgraphBuilder, SubgraphSettings, order_by_need
@@ -46,6 +46,7 @@ def pivot_judge(
     features: NDArray[np.float32],
     builder: SubgraphBuilder,
     in_bfloat16: bool,
+    table_bytes: int = TABLE_BYTES,
 ) -> Judge:
     """Compute once what concerns all of a collection; returns what judges its pivots.
 
@@ -59,9 +60,12 @@ def pivot_judge(
         Of the collection's subgraphs.
     in_bfloat16
         Matrix products in bfloat16.
+    table_bytes
+        As for `CompiledLinkGCN`, which judges on a CPU.
     """
-    prepare = _judge_on_cpu if model.device.type == "cpu" else _judge_on_device
-    return prepare(model, features, builder, in_bfloat16)
+    if model.device.type == "cpu":
+        return _judge_on_cpu(model, features, builder, in_bfloat16, table_bytes)
+    return _judge_on_device(model, features, builder, in_bfloat16)
 
 
 def pivots_per_batch(settings: SubgraphSettings, device: torch.device) -> int:
@@ -89,8 +93,9 @@ def _judge_on_cpu(
     features: NDArray[np.float32],
     builder: SubgraphBuilder,
     in_bfloat16: bool,
+    table_bytes: int,
 ) -> Judge:
-    compiled = CompiledLinkGCN(model, features, in_bfloat16)
+    compiled = CompiledLinkGCN(model, features, in_bfloat16, table_bytes)
     n_threads = torch.get_num_threads()
     idle_builders: SimpleQueue[SubgraphBuilder] = SimpleQueue()
     for _ in range(n_threads):

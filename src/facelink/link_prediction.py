@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facelink.errors import InputError
 from facelink.judging import pivot_judge
 from facelink.links import Links
+from facelink.models.compiled import TABLE_BYTES
 from facelink.models.device import Precision, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.graph import MISSING, NeighborGraph
@@ -118,6 +119,9 @@ class LinkJudge:
     ----------
     model, features, graph, settings, precision
         As for `predict_links`.
+    table_bytes
+        On a CPU, most memory for the first layer's products of all features;
+        if they take more, each batch computes its own.
 
     Raises
     ------
@@ -133,6 +137,7 @@ class LinkJudge:
         settings: SubgraphSettings | None = None,
         *,
         precision: Precision = "auto",
+        table_bytes: int = TABLE_BYTES,
     ) -> None:
         settings = settings or model.config.subgraphs
         in_bfloat16 = runs_in_bfloat16(precision, model.device)
@@ -143,7 +148,8 @@ class LinkJudge:
                 "the graph belongs to other features."
             )
         self.model, self.k = model, settings.k_at_hop[0]
-        self._judge = pivot_judge(model, features, SubgraphBuilder(graph, settings), in_bfloat16)
+        builder = SubgraphBuilder(graph, settings)
+        self._judge = pivot_judge(model, features, builder, in_bfloat16, table_bytes)
 
     def likelihoods(
         self, pivots: NDArray[np.integer], progress: Progress | None = None

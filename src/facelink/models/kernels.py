@@ -1,4 +1,8 @@
-"""Compiled loops of `CompiledLinkGCN`, each for one of several threads at once."""
+"""Compiled loops of `CompiledLinkGCN`, each for one of several threads at once.
+
+Arrays of generic type hold float32, or bfloat16 as its bits in uint16; the table of
+projected features float32, or int16.
+"""
 
 import numpy as np
 from numba import njit
@@ -6,6 +10,7 @@ from numpy.typing import NDArray
 
 from facelink.models import aggregators
 from facelink.models.layers import ATTENTION_SLOPE
+from facelink.models.sixteen_bits import put, widened
 
 edge_similarities = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})(
     aggregators.edge_similarities.py_func
@@ -35,7 +40,8 @@ def mean_weights(
 
 @njit(nogil=True, cache=True)
 def first_values(
-    table: NDArray[np.float32],
+    table: NDArray[np.generic],
+    steps: NDArray[np.float32],
     nodes: NDArray[np.integer],
     owners: NDArray[np.int32],
     of_pivots: NDArray[np.float32],
@@ -45,29 +51,33 @@ def first_values(
     edge_weights: NDArray[np.float32],
     n_rows: int,
     width: int,
-    values: NDArray[np.float32],
+    values: NDArray[np.generic],
 ) -> None:
-    """ReLU of the first layer: projected residuals of each node and of its neighbours."""
+    """ReLU of the first layer: projected residuals of each node and of its neighbours.
+
+    A projected value is an element of the table times its column's step.
+    """
+    of_neighbors = np.empty(width, dtype=np.float32)
     for row in range(n_rows):
         own, pivot = table[nodes[row]], of_pivots[owners[row]]
-        output = values[row]
         total = np.float32(0.0)
-        for edge in range(indptr[row], indptr[row + 1]):
-            total += edge_weights[edge]
-        for column in range(width):
-            from_pivot = pivot[column] + total * pivot[width + column]
-            output[column] = own[column] - from_pivot + bias[column]
+        of_neighbors[:] = np.float32(0.0)
         for edge in range(indptr[row], indptr[row + 1]):
             weight, neighbor = edge_weights[edge], table[nodes[columns[edge]]]
+            total += weight
             for column in range(width):
-                output[column] += weight * neighbor[width + column]
+                of_neighbors[column] += weight * np.float32(neighbor[width + column])
+        output = values[row]
         for column in range(width):
-            output[column] = max(output[column], np.float32(0.0))
+            other = width + column
+            value = np.float32(own[column]) * steps[column] - pivot[column]
+            value += of_neighbors[column] * steps[other] - total * pivot[other]
+            put(output, column, max(value + bias[column], np.float32(0.0)))
 
 
 @njit(nogil=True, cache=True)
 def aggregate_beside(
-    values: NDArray[np.float32],
+    values: NDArray[np.generic],
     width: int,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int32],
@@ -75,30 +85,35 @@ def aggregate_beside(
     n_rows: int,
 ) -> None:
     """Write G X into the right half of the first rows of [X ‖ G X]."""
+    totals = np.empty(width, dtype=np.float32)
     for row in range(n_rows):
-        output = values[row]
-        for column in range(width):
-            output[width + column] = np.float32(0.0)
+        totals[:] = np.float32(0.0)
         for edge in range(indptr[row], indptr[row + 1]):
             weight, neighbor = edge_weights[edge], values[columns[edge]]
             for column in range(width):
-                output[width + column] += weight * neighbor[column]
+                totals[column] += weight * widened(neighbor[column])
+        output = values[row]
+        for column in range(width):
+            put(output, width + column, totals[column])
 
 
 @njit(nogil=True, cache=True)
-def add_bias_and_rectify(
-    values: NDArray[np.float32], width: int, bias: NDArray[np.float32]
+def rectify(
+    products: NDArray[np.generic],
+    bias: NDArray[np.float32],
+    n_rows: int,
+    values: NDArray[np.generic],
 ) -> None:
-    """ReLU of the first columns after adding the bias, in place."""
-    for row in range(len(values)):
-        output = values[row]
-        for column in range(width):
-            output[column] = max(output[column] + bias[column], np.float32(0.0))
+    """Write ReLU of the first rows of products plus bias into the first columns of values."""
+    for row in range(n_rows):
+        product, output = products[row], values[row]
+        for column in range(len(bias)):
+            put(output, column, max(widened(product[column]) + bias[column], np.float32(0.0)))
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def attention_weights(
-    hidden: NDArray[np.float32],
+    hidden: NDArray[np.generic],
     bias: NDArray[np.float32],
     score_weights: NDArray[np.float32],
     indptr: NDArray[np.int64],
@@ -114,7 +129,8 @@ def attention_weights(
             neighbor = columns[edge]
             score = np.float32(0.0)
             for column in range(width):
-                value = hidden[row, column] + hidden[neighbor, width + column] + bias[column]
+                value = widened(hidden[row, column]) + widened(hidden[neighbor, width + column])
+                value += bias[column]
                 score += max(value, slope * value) * score_weights[column]
             weights[edge] = score
     softmax_rows(indptr[: n_rows + 1], weights)
@@ -139,18 +155,19 @@ def softmax_rows(indptr: NDArray[np.int64], scores: NDArray[np.float32]) -> None
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def likelihoods(
-    hidden: NDArray[np.float32],
+    hidden: NDArray[np.generic],
+    n_rows: int,
     bias: NDArray[np.float32],
     slope: NDArray[np.float32],
     odds: NDArray[np.float32],
     odds_bias: np.float32,
 ) -> NDArray[np.float32]:
     """PReLU and the two outputs: softmax of two is the logistic of their difference."""
-    likelihoods = np.empty(len(hidden), dtype=np.float32)
-    for row in range(len(hidden)):
+    likelihoods = np.empty(n_rows, dtype=np.float32)
+    for row in range(n_rows):
         log_odds = odds_bias
         for column in range(hidden.shape[1]):
-            value = hidden[row, column] + bias[column]
+            value = widened(hidden[row, column]) + bias[column]
             log_odds += (value if value > 0 else value * slope[column]) * odds[column]
         likelihoods[row] = 1 / (1 + np.exp(-log_odds))
     return likelihoods

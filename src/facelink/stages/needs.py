@@ -16,9 +16,9 @@ from pathlib import Path
 from numba import get_num_threads
 
 from facelink.errors import InputError, OutputError
+from facelink.models.compiled import TABLE_BYTES, projected_bytes
 from facelink.models.context_gcn import ContextGCN
-from facelink.models.device import choose_device
-from facelink.models.link_gcn import LinkGCN
+from facelink.models.device import choose_device, runs_in_bfloat16
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.codes import n_with_spare
 from facelink.neighbors.exact import N_SPARE_CANDIDATES
@@ -48,6 +48,9 @@ _CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """What a container of Linux sees of its limit, in the two versions of control groups."""
+
+_TABLE_SHARE = 2
+"""Part of the memory that projected features of all faces may take: mapped files need room too."""
 
 _MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
 _LINK_BYTES = 13  # int32 (2,), float32, bool
@@ -89,18 +92,18 @@ def needs(task: Task, block_rows: int) -> list[Needs]:
             _search_memory(task, block_rows, n_threads),
             found + _search_disk(task) + shards,
         ),
-        Needs("likelihoods", _judging_memory(task, block_rows, n_threads), 4 * n * k),
+        Needs("likelihoods", _judging_memory(task, block_rows, n_threads, 1), 4 * n * k),
         Needs("links", _combining_memory(task, block_rows), _LINK_BYTES * n_links + 8 * n),
         Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
     ]
 
 
-def block_memory(task: Task, block_rows: int) -> dict[str, int]:
-    """Bytes that a block of each stage needs where it is worked on alone, on one thread."""
+def block_memory(task: Task, block_rows: int, n_at_once: int) -> dict[str, int]:
+    """Bytes that a block of each stage needs on one thread, of so many worked on at once."""
     return {
         "features": _features_memory(task, block_rows),
         "neighbors": _searching_memory(task, block_rows, n_threads=1),
-        "likelihoods": _judging_memory(task, block_rows, n_threads=1),
+        "likelihoods": _judging_memory(task, block_rows, 1, n_at_once),
         "links": _combining_memory(task, block_rows),
     }
 
@@ -114,7 +117,7 @@ def choose_block_rows(task: Task) -> int:
         If a stage does not fit into the memory that the run may take; the
         message names it and the least memory.
     """
-    budget = task.settings.memory_bytes or machine_memory_bytes()
+    budget = _memory_of(task)
     asked = task.settings.block_rows
     choices = BLOCK_ROWS if asked is None else (asked,)
     for block_rows in choices:
@@ -127,6 +130,17 @@ def choose_block_rows(task: Task) -> int:
         f"{-(-largest.memory_bytes // _MiB):,}M even with blocks of {block_rows:,} rows; allow "
         "that much, or use fewer neighbours (--k-at-hop)."
     )
+
+
+def table_bytes(task: Task, n_at_once: int) -> int:
+    """Most memory for the projected features of all faces in each of so many processes."""
+    most = _memory_of(task) // _TABLE_SHARE
+    return most if n_at_once == 1 else min(most, TABLE_BYTES)
+
+
+def _memory_of(task: Task) -> int:
+    """Bytes that the run may take."""
+    return task.settings.memory_bytes or machine_memory_bytes()
 
 
 def machine_memory_bytes() -> int:
@@ -224,7 +238,7 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     return PROGRAM_BYTES + codes_of_parts + ranking + rows
 
 
-def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
+def _judging_memory(task: Task, block_rows: int, n_threads: int, n_at_once: int) -> int:
     """Memory for each face's edges and its place in the subgraphs of each thread, and the network.
 
     Making the edges takes as much again as they do, before the network takes anything.
@@ -238,7 +252,10 @@ def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
     if isinstance(task.model, ContextGCN):
         judging = 200 * _MiB + edges + positions + rows
         return PROGRAM_BYTES + 48 * n + max(judging, 2 * edges + 24 * n)
-    projected = min(4 * n * _first_width(task.model), 6 << 30)
+    in_bfloat16 = runs_in_bfloat16(task.settings.precision, task.model.device)
+    projected = projected_bytes(task.model, n, in_bfloat16)
+    if projected > table_bytes(task, n_at_once):
+        projected = 0
     judging = 200 * _MiB * n_threads + projected + edges + positions + rows
     return PROGRAM_BYTES + max(judging, 2 * edges + 32 * n)
 
@@ -247,8 +264,3 @@ def _combining_memory(task: Task, block_rows: int) -> int:
     """Counts and offsets of all faces; links of two blocks, one of which is being written."""
     n, k = task.n_faces, task.subgraphs.k_at_hop[0]
     return PROGRAM_BYTES + 17 * n + 2 * _LINK_BYTES * k * block_rows
-
-
-def _first_width(model: LinkGCN) -> int:
-    """Values that the first layer makes of each face, once for all subgraphs."""
-    return sum(int(matrix.shape[1]) for matrix in model.layers[0].matrices().values())

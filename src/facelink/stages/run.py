@@ -22,7 +22,7 @@ from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
 from facelink.stages.folder import work_folder
 from facelink.stages.listening import Listener, Silent
-from facelink.stages.needs import block_memory, check_disk, choose_block_rows
+from facelink.stages.needs import block_memory, check_disk, choose_block_rows, table_bytes
 from facelink.stages.report import write_report
 from facelink.stages.settings import RunSettings
 from facelink.stages.sharded import AskShards, BeginQueries
@@ -106,7 +106,7 @@ def run(
         task = Task.load(settings, work)
         engine = engine or LocalEngine()
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
-        memory = block_memory(task, block_rows)
+        memory = block_memory(task, block_rows, engine.n_at_once)
         course = Course(work, block_rows, engine, listener or Silent(), memory)
         check_disk(task, work)
         for stage in (_features, _neighbors, _likelihoods, _links, _labels):
@@ -193,6 +193,7 @@ def _likelihoods(course: Course, task: Task) -> None:
         settings.device,
         settings.precision,
         task.subgraphs,
+        table_bytes(task, course.engine.n_at_once),
     )
     course.by_blocks(
         task.likelihoods_origin,

@@ -136,6 +136,8 @@ class JudgePivots:
         As for `LinkageClustering`; a model by its name or folder.
     subgraphs : SubgraphSettings
         Those to judge.
+    table_bytes : int
+        As for `LinkJudge`.
     """
 
     features: FeaturesFile
@@ -144,6 +146,7 @@ class JudgePivots:
     device: str
     precision: Precision
     subgraphs: SubgraphSettings
+    table_bytes: int
 
     def moved(self, where: Callable[[Path], Path]) -> "JudgePivots":
         """The same work on files elsewhere; a model in a folder goes with them."""
@@ -177,7 +180,14 @@ class JudgePivots:
         if isinstance(model, ContextGCN):
             judge = ContextJudge(model, features, graph, k)
         else:
-            judge = LinkJudge(model, features, graph, self.subgraphs, precision=self.precision)
+            judge = LinkJudge(
+                model,
+                features,
+                graph,
+                self.subgraphs,
+                precision=self.precision,
+                table_bytes=self.table_bytes,
+            )
         return lambda block: {"likelihoods": judge.likelihoods(np.arange(block.start, block.stop))}
 
 

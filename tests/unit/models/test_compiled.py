@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from facelink.models import compiled
-from facelink.models.compiled import CompiledLinkGCN
+from facelink.models.compiled import CompiledLinkGCN, projected_bytes
+from facelink.models.config import LinkGCNConfig
+from facelink.models.link_gcn import LinkGCN
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphBuilder, SubgraphSettings, order_by_need
 from tests.helpers import AGGREGATORS, clustered_features, random_graph, random_model
@@ -64,14 +66,20 @@ SETTINGS = SubgraphSettings((6, 4), 3)
 GRAPH = random_graph(N, 8, missing_share=0.3, n_hubs=2)
 
 
+@pytest.mark.parametrize("in_bfloat16", [False, True])
 @pytest.mark.parametrize("aggregator", AGGREGATORS)
-def test_features_that_are_projected_batch_by_batch_give_the_same(aggregator, monkeypatch):
+def test_features_that_are_projected_batch_by_batch_give_the_same(aggregator, in_bfloat16):
     model = random_model(aggregator, D, SETTINGS)
     needed = needed_of(GRAPH, SETTINGS, model.n_layers)
-    expected = CompiledLinkGCN(model, FEATURES).judge(needed)
-    monkeypatch.setattr(compiled, "_TABLE_BYTES", 100)
-    judged = CompiledLinkGCN(model, FEATURES).judge(needed)
-    np.testing.assert_allclose(judged, expected, rtol=0, atol=LIKELIHOOD_TOLERANCE)
+    n_bytes = projected_bytes(model, N, in_bfloat16)
+    at_once, by_batches = (
+        CompiledLinkGCN(model, FEATURES, in_bfloat16, room) for room in (n_bytes, n_bytes - 1)
+    )
+    assert at_once._table.values.nbytes == n_bytes
+    assert by_batches._table is None
+    np.testing.assert_allclose(
+        by_batches.judge(needed), at_once.judge(needed), rtol=0, atol=LIKELIHOOD_TOLERANCE
+    )
 
 
 def test_the_collection_is_projected_in_blocks(monkeypatch):
@@ -93,9 +101,61 @@ def test_bfloat16_is_close_and_not_the_same(aggregator):
     assert LIKELIHOOD_TOLERANCE < difference < BFLOAT16_TOLERANCE
 
 
-def test_threads_do_not_disturb_each_other():
+@pytest.mark.parametrize("length", [1e-3, 1, 30])
+def test_features_of_any_length_are_projected_in_16_bits(length):
+    model = random_model("mean", D, SETTINGS)
+    features = np.float32(length) * FEATURES
+    exact, rounded = (CompiledLinkGCN(model, features, in16) for in16 in (False, True))
+    assert exact._table.values.dtype == np.float32
+    assert rounded._table.values.dtype == np.int16
+    everyone = np.arange(N)
+    expected = exact._table.rows(everyone)
+    largest = np.abs(expected).max(axis=0)
+    difference = np.abs(rounded._table.rows(everyone) - expected).max(axis=0)
+    assert (difference < largest / 5_000).all()
+    assert (difference > 0).any()
+
+
+def test_a_column_of_zeros_is_projected_to_zeros():
+    model = random_model("mean", D, SETTINGS)
+    with torch.no_grad():
+        model.layers[0].weight[:, 3] = 0.0
+    table = CompiledLinkGCN(model, FEATURES, in_bfloat16=True)._table
+    assert not table.rows(np.arange(N))[:, 3].any()
+
+
+def test_one_layer():
+    settings = SubgraphSettings((6, 4), 3)
+    model = LinkGCN(LinkGCNConfig(n_features=D, widths=(24,), subgraphs=settings)).eval()
+    expected = by_link_gcn(model, FEATURES, GRAPH, settings)
+    needed = needed_of(GRAPH, settings, model.n_layers)
+    judged = CompiledLinkGCN(model, FEATURES).judge(needed)
+    np.testing.assert_allclose(judged, expected, rtol=0, atol=LIKELIHOOD_TOLERANCE)
+    rounded = CompiledLinkGCN(model, FEATURES, in_bfloat16=True).judge(needed)
+    np.testing.assert_allclose(rounded, expected, rtol=0, atol=BFLOAT16_TOLERANCE)
+
+
+@pytest.mark.parametrize("n_pivots", [1, 5, N])
+def test_in_bfloat16_products_have_few_numbers_of_rows(n_pivots, monkeypatch):
+    model = random_model("mean", D, SETTINGS)
+    judge = CompiledLinkGCN(model, FEATURES, in_bfloat16=True)
+    n_rows, times = [], CompiledLinkGCN._times
+
+    def noted(*given):
+        products = times(*given)
+        n_rows.append(len(products.tensor))
+        return products
+
+    monkeypatch.setattr(CompiledLinkGCN, "_times", noted)
+    judge.judge(needed_of(GRAPH, SETTINGS, model.n_layers, range(n_pivots)))
+    assert len(n_rows) == model.n_layers
+    assert all(n > 0 and n % 64 == 0 for n in n_rows)
+
+
+@pytest.mark.parametrize("in_bfloat16", [False, True])
+def test_threads_do_not_disturb_each_other(in_bfloat16):
     model = random_model("attention", D, SETTINGS)
-    judge = CompiledLinkGCN(model, FEATURES)
+    judge = CompiledLinkGCN(model, FEATURES, in_bfloat16)
     batches = [needed_of(GRAPH, SETTINGS, model.n_layers, [pivot, 0]) for pivot in range(N)]
     expected = [judge.judge(needed) for needed in batches]
     with concurrent.futures.ThreadPoolExecutor(4) as executor:

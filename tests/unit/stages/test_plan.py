@@ -8,6 +8,7 @@ import pytest
 
 from facelink.context_prediction import ContextJudge
 from facelink.errors import InputError
+from facelink.models.compiled import projected_bytes
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.search import find_neighbors
 from facelink.stages import needs as needs_module
@@ -19,6 +20,7 @@ from facelink.stages.needs import (
     machine_memory_bytes,
     missing_disk_bytes,
     needs,
+    table_bytes,
 )
 from facelink.stages.plan import n_compared, plan
 from facelink.stages.run import run
@@ -81,6 +83,21 @@ class TestNeeds:
         )
         assert 0.7 * (all_of_them - none) < n_bytes < all_of_them - none
 
+    def test_projected_features_take_no_more_than_half_of_the_memory(
+        self, settings, trained_model, tmp_path
+    ):
+        of_model = replace(settings, model=str(trained_model), precision="bfloat16")
+        task = task_of(of_model, tmp_path, (3_000_000, 32))
+        n_bytes = projected_bytes(task.model, task.n_faces, in_bfloat16=True)
+        whole, without = (
+            replace(task, settings=replace(of_model, memory=str(memory)))
+            for memory in (2 * n_bytes, 2 * n_bytes - 1)
+        )
+        memory = [needs(one, 4_096)[2].memory_bytes for one in (whole, without)]
+        assert memory[0] - memory[1] == n_bytes
+        assert [table_bytes(one, 1) >= n_bytes for one in (whole, without)] == [True, False]
+        assert table_bytes(task, 2) <= 6 << 30
+
     def test_a_container_s_limit_counts(self, monkeypatch, tmp_path):
         limit = tmp_path / "memory.max"
         monkeypatch.setattr(needs_module, "_CONTAINER_LIMITS", (limit, tmp_path / "none"))
@@ -93,10 +110,10 @@ class TestNeeds:
         sharded = replace(settings, neighbor_method="ivf", index_shards=4)
         shapes = ((1_000_000, 256), (100_000_000, 256))
         tasks = [task_of(sharded, tmp_path, shape) for shape in shapes]
-        few, many = (block_memory(task, 4_096)["neighbors"] for task in tasks)
+        few, many = (block_memory(task, 4_096, 2)["neighbors"] for task in tasks)
         assert many - few < 4 << 30  # ranking of 4 √N centres
         assert needs(tasks[1], 4_096)[1].memory_bytes > 4 * 100_000_000 * 256 / 4
-        assert set(block_memory(tasks[0], 4_096)) == set(STAGES) - {"labels"}
+        assert set(block_memory(tasks[0], 4_096, 2)) == set(STAGES) - {"labels"}
 
     def test_disk_is_what_is_written(self, settings, done):
         planned = needs(task_of(settings, done), 4_096)
