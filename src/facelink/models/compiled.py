@@ -7,7 +7,7 @@ by the first layer's matrices once, so that this layer is a gather and a sparse 
 in each subgraph; the input norm is folded into them.
 
 In bfloat16, values between layers are kept so, too, and projected features in 16
-bits: halves of the memory that is read, which takes as long as the products.
+bits: half of the memory is read.
 """
 
 import threading
@@ -265,7 +265,7 @@ class CompiledLinkGCN:
         return block.first(n_rows)
 
     def _steps_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Steps of each column of projected features, of which none is larger than so many."""
+        """Step of each column: a 32,767th of the most that any of these features can give."""
         if not self._in_bfloat16:
             return np.ones(len(self._shift), dtype=np.float32)
         longest = max(

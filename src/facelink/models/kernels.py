@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facelink.models import aggregators
 from facelink.models.layers import ATTENTION_SLOPE
-from facelink.models.sixteen_bits import put, widened
+from facelink.models.sixteen_bits import narrowed, widened
 
 edge_similarities = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})(
     aggregators.edge_similarities.py_func
@@ -72,7 +72,7 @@ def first_values(
             other = width + column
             value = np.float32(own[column]) * steps[column] - pivot[column]
             value += of_neighbors[column] * steps[other] - total * pivot[other]
-            put(output, column, max(value + bias[column], np.float32(0.0)))
+            output[column] = narrowed(max(value + bias[column], np.float32(0.0)), output)
 
 
 @njit(nogil=True, cache=True)
@@ -94,7 +94,7 @@ def aggregate_beside(
                 totals[column] += weight * widened(neighbor[column])
         output = values[row]
         for column in range(width):
-            put(output, width + column, totals[column])
+            output[width + column] = narrowed(totals[column], output)
 
 
 @njit(nogil=True, cache=True)
@@ -108,7 +108,8 @@ def rectify(
     for row in range(n_rows):
         product, output = products[row], values[row]
         for column in range(len(bias)):
-            put(output, column, max(widened(product[column]) + bias[column], np.float32(0.0)))
+            value = max(widened(product[column]) + bias[column], np.float32(0.0))
+            output[column] = narrowed(value, output)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

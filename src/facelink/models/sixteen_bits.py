@@ -3,66 +3,44 @@
 The same loops are compiled for float32, whose values stay as they are.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 _SHORT, _WORD, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
-
-
-def widened(value: Any) -> Any:
-    """Value of an array's element, float32; only in compiled code."""
-    raise NotImplementedError
-
-
-def put(row: Any, column: Any, value: Any) -> None:
-    """Write a float32 into an array's row, rounded to what it holds; only in compiled code."""
-    raise NotImplementedError
+_HALF = ir.Constant(_WORD, 16)
 
 
 @intrinsic
-def _from_bfloat16(_context: Any, bits: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word = builder.shl(builder.zext(arguments[0], _WORD), ir.Constant(_WORD, 16))
-        return builder.bitcast(word, _FLOAT)
+def widened(_context: Any, value: Any) -> Any:
+    """Value of an array's element, float32."""
 
-    return types.float32(types.uint16), generate
+    def of_bits(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(builder.shl(builder.zext(arguments[0], _WORD), _HALF), _FLOAT)
+
+    def as_it_is(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return arguments[0]
+
+    if value == types.uint16:
+        return types.float32(types.uint16), of_bits
+    return types.float32(types.float32), as_it_is
 
 
 @intrinsic
-def _to_bfloat16(_context: Any, value: Any) -> Any:
-    """Round to nearest, ties to even; NaN stays NaN as processors make them."""
+def narrowed(_context: Any, value: Any, row: Any) -> Any:
+    """What an array's row holds for a float32: itself, or the nearest bfloat16, ties to even."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def rounded(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word = builder.bitcast(arguments[0], _WORD)
-        half = ir.Constant(_WORD, 16)
-        is_odd = builder.and_(builder.lshr(word, half), ir.Constant(_WORD, 1))
-        rounded = builder.add(word, builder.add(is_odd, ir.Constant(_WORD, 0x7FFF)))
-        return builder.trunc(builder.lshr(rounded, half), _SHORT)
+        is_odd = builder.and_(builder.lshr(word, _HALF), ir.Constant(_WORD, 1))
+        up = builder.add(word, builder.add(is_odd, ir.Constant(_WORD, 0x7FFF)))
+        return builder.trunc(builder.lshr(up, _HALF), _SHORT)
 
-    return types.uint16(types.float32), generate
+    def as_it_is(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return arguments[0]
 
-
-@overload(widened)
-def _widened(value: Any) -> Callable[[Any], Any]:
-    def as_it_is(value: Any) -> Any:
-        return value
-
-    def of_bits(value: Any) -> Any:
-        return _from_bfloat16(value)
-
-    return of_bits if value == types.uint16 else as_it_is
-
-
-@overload(put)
-def _put(row: Any, column: Any, value: Any) -> Callable[[Any, Any, Any], None]:
-    def as_it_is(row: Any, column: Any, value: Any) -> None:
-        row[column] = value
-
-    def rounded(row: Any, column: Any, value: Any) -> None:
-        row[column] = _to_bfloat16(value)
-
-    return rounded if row.dtype == types.uint16 else as_it_is
+    if row.dtype == types.uint16:
+        return types.uint16(types.float32, row), rounded
+    return types.float32(types.float32, row), as_it_is

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from facelink.models.sixteen_bits import put, widened
+from facelink.models.sixteen_bits import narrowed, widened
 
 VALUES = np.concatenate(
     [
@@ -15,9 +15,9 @@ VALUES = np.concatenate(
 
 
 @njit
-def put_all(values, row):
+def narrow_all(values, row):
     for column in range(len(values)):
-        put(row, column, values[column])
+        row[column] = narrowed(values[column], row)
 
 
 @njit
@@ -28,7 +28,7 @@ def widened_all(row, values):
 
 def test_values_are_rounded_as_torch_rounds_them():
     bits = np.empty(len(VALUES), dtype=np.uint16)
-    put_all(VALUES, bits)
+    narrow_all(VALUES, bits)
     expected = torch.from_numpy(VALUES).bfloat16()
     np.testing.assert_array_equal(bits.view(np.int16), expected.view(torch.int16).numpy())
     back = np.empty_like(VALUES)
@@ -39,13 +39,13 @@ def test_values_are_rounded_as_torch_rounds_them():
 
 def test_what_is_not_a_number_stays_so():
     bits, back = np.empty(1, dtype=np.uint16), np.empty(1, dtype=np.float32)
-    put_all(np.array([np.nan], dtype=np.float32), bits)
+    narrow_all(np.array([np.nan], dtype=np.float32), bits)
     widened_all(bits, back)
     assert np.isnan(back).all()
 
 
 def test_float32_stays_as_it_is():
     row, back = np.empty_like(VALUES), np.empty_like(VALUES)
-    put_all(VALUES, row)
+    narrow_all(VALUES, row)
     widened_all(row, back)
     np.testing.assert_array_equal(back, VALUES)
