@@ -10,6 +10,7 @@ from benchmarks import (
     default_path,
     large,
     links,
+    neighbor_methods,
     photos,
     real_data,
     recall,
@@ -441,6 +442,22 @@ class TestLarge:
             for n in (10, 100)
         )
         assert large._growth(before, after) == ("from 10 to 100: in all N^1.00, labels N^2.00 (!)")
+
+
+def test_ways_to_find_neighbors_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(neighbor_methods, "_TO_COMPILE", 100)
+    out = tmp_path / "record.json"
+    given = ["--faces", "400", "300", "--features", "32", "--sought", "50", "--recall", "0.95"]
+    neighbor_methods.main([*given, "--out", str(out)])
+    sizes = json.loads(out.read_text())["sizes"]
+    assert [size["n_faces"] for size in sizes] == [300, 400]
+    for size in sizes:
+        ways = size["ways"]
+        assert list(ways) == ["ivf", "hnsw", "exact", "faiss, IndexIVFFlat"]
+        assert ways["exact"]["recall"] == 1
+        assert all(way["recall"] >= 0.93 for way in ways.values())
+        assert all(way["seconds_for_all"] > way["seconds_to_prepare"] for way in ways.values())
+    assert capsys.readouterr().out.count("| hnsw |") == 2
 
 
 @pytest.fixture(scope="module")

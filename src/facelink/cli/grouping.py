@@ -132,7 +132,9 @@ def neighbors(
     method: options.Method = "auto",
     recall: Annotated[
         float,
-        typer.Option("--recall", metavar="R", help="Recall that ivf should reach on a sample."),
+        typer.Option(
+            "--recall", metavar="R", help="Recall that ivf or hnsw should reach on a sample."
+        ),
     ] = 0.98,
     dim: options.Dim = None,
     seed: options.Seed = 0,

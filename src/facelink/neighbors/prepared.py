@@ -13,6 +13,7 @@ from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.exact import (
+    N_SPARE_CANDIDATES,
     Found,
     Propose,
     RecallSample,
@@ -96,10 +97,8 @@ class PreparedSearch:
             return cls(features, n_neighbors, method, device=device)
         sample = RecallSample.draw(features, n_neighbors, seed)
         if method == "hnsw":
-            search = cls(
-                features, n_neighbors, method, walk=_navigable_graph(features, n_neighbors)
-            )
-            return replace(search, recall=search._found_of(sample))
+            search = cls(features, n_neighbors, method, walk=_navigable_graph(features))
+            return search._walking_far_enough(sample, recall_target)
         index, aim = DividedCells.build(features, seed), recall_target
         for _ in range(_MOST_AIMS):
             cells = CellSearch.for_recall(features, index, sample, aim)
@@ -200,6 +199,16 @@ class PreparedSearch:
             return cls(features, k, method, device=device)
         return cls(features, k, method, recall, _cells_in(arrays, metadata, features, where))
 
+    def _walking_far_enough(self, sample: RecallSample, recall_target: float) -> Self:
+        """Keep twice as many instances in sight until enough is found, or all of them are."""
+        width, n = self.n_neighbors + 1 + N_SPARE_CANDIDATES, len(self.features)
+        while True:
+            self.walk.hnsw.efSearch = width
+            recall = self._found_of(sample)
+            if recall >= recall_target or width >= n:
+                return replace(self, recall=recall)
+            width *= 2
+
     def _found_of(self, sample: RecallSample) -> float:
         """Share of a sample's true neighbours that are found."""
         return sample.recall(self.rows(sample.instances)[1])
@@ -257,9 +266,8 @@ def chosen_method(method: str, n_instances: int, device: torch.device | None = N
     return "exact" if n_instances <= limit else "ivf"
 
 
-def _navigable_graph(features: NDArray[np.float32], n_neighbors: int) -> faiss.Index:
+def _navigable_graph(features: NDArray[np.float32]) -> faiss.Index:
     index = faiss.IndexHNSWFlat(features.shape[1], _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = 200
-    index.hnsw.efSearch = max(128, 4 * n_neighbors)
     index.add(features)
     return index

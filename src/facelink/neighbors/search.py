@@ -38,8 +38,8 @@ def find_neighbors(
         enter the list found so far; ``"hnsw"`` walks a navigable graph; ``"auto"`` is exact up to
         `AUTO_EXACT_LIMIT` instances, on a GPU to more, and IVF above.
     recall_target
-        IVF looks so far that this share of the sample's neighbours is found
-        at least, as far as three attempts get; in (0, 1].
+        IVF and HNSW look so far that this share of the sample's neighbours is
+        found at least, IVF as far as three attempts get; in (0, 1].
     seed
         Seeds the sample that measures the recall of approximate methods, and
         the cells. A repeated call gives the same graph; ``"hnsw"`` only on one

@@ -131,6 +131,12 @@ class TestApproximate:
         full = find_neighbors(self.FEATURES, self.K, "ivf", recall_target=1.0)
         assert low.recall < 0.95 <= high.recall <= full.recall == 1
 
+    def test_hnsw_walks_as_far_as_the_target_needs(self):
+        features = unit_rows(np.random.default_rng(0).normal(size=(3_000, 64)).astype(np.float32))
+        low = find_neighbors(features, self.K, "hnsw", recall_target=0.01)
+        high = find_neighbors(features, self.K, "hnsw", recall_target=0.995)
+        assert low.recall < 0.995 <= high.recall
+
     def test_the_lowest_target_looks_into_cells_enough_for_all_neighbours(self):
         graph = find_neighbors(self.FEATURES[:100], 90, "ivf", recall_target=0.01)
         assert (graph.indices != MISSING).all()
