@@ -77,10 +77,10 @@ def _take(work: AskShards, blocks: Sequence[Block]) -> list[Step]:
     begin = work.begin.open()
     rounds = [([ask.open() for ask in one.asks], one.gather.open()) for one in work.rounds]
     for block in blocks:
-        known = steps[0].taken(begin, block)
+        asked, known = steps[0].taken(begin, block)
         for number, (asks, gather) in enumerate(rounds):
-            answers = [steps[1 + 2 * number].taken(ask, known) for ask in asks]
-            known = steps[2 + 2 * number].taken(gather, known, *answers)
+            answers = [steps[1 + 2 * number].taken(ask, asked) for ask in asks]
+            asked, known = steps[2 + 2 * number].taken(gather, asked, known, *answers)
     return steps
 
 

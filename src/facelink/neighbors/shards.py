@@ -40,16 +40,19 @@ class Answer(NamedTuple):
     Parameters
     ----------
     rows : int32 (V,)
-        Rows of the queries that look into one of its cells, ascending.
-    ids : int32 (V, n)
-        Instances, in no order, themselves among them; −1 where the cells hold fewer.
-    values : float32 (V, n)
-        How similar they are, as of `BestMembers`; −inf where there is none.
-    similarities : float32 (V, n)
+        Rows of the queries that there is an answer to, ascending.
+    firsts : int64 (V + 1,)
+        Where the answer to each starts.
+    ids : int32 (M,)
+        Instances, those of a row in no order, itself among them.
+    values : float32 (M,)
+        How similar they are, as of `BestMembers`.
+    similarities : float32 (M,)
         Their cosines.
     """
 
     rows: NDArray[np.int32]
+    firsts: NDArray[np.int64]
     ids: NDArray[np.int32]
     values: NDArray[np.float32]
     similarities: NDArray[np.float32]
@@ -57,28 +60,27 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Instances that look for their neighbours, and what they have found.
+    """What shards are asked: instances that look for their neighbours.
 
     Parameters
     ----------
-    instances : int64 (S,)
-        Their ids.
     features : float32 (S, D)
         L2-normalised rows.
     nearest : int32 (S, n_first)
         Their nearest cells, ascending.
-    ids, values, similarities : int32 and float32 (S, n)
-        The instances so far that are most similar as of `BestMembers`, those
-        first, how similar they are, and their cosines; −1 and −inf where there
-        are fewer.
+    least : float32 (S,)
+        Cosine by codes that a new neighbour has to reach; −inf at first.
+    floor : float32 (S,)
+        Similarity, as of `BestMembers`, below which there is enough already; −inf at first.
+    n_kept : int
+        Most that are answered to each.
     """
 
-    instances: NDArray[np.int64]
     features: NDArray[np.float32]
     nearest: NDArray[np.int32]
-    ids: NDArray[np.int32]
-    values: NDArray[np.float32]
-    similarities: NDArray[np.float32]
+    least: NDArray[np.float32]
+    floor: NDArray[np.float32]
+    n_kept: int
 
     @classmethod
     def begin(cls, search: PreparedSearch, instances: NDArray[np.int64]) -> Self:
@@ -94,11 +96,42 @@ class Queries:
         cells = _cells_of(search)
         centers = cells.index.cells.centers
         nearest = nearest_centers(search.features, centers, instances, cells.n_first)
-        shape = len(instances), cells.n_kept(len(search.features))
+        anything = np.full(len(instances), -np.inf, dtype=np.float32)
+        n_kept = cells.n_kept(len(search.features))
+        return cls(search.features[instances], nearest, anything, anything, n_kept)
+
+    def for_better_than(self, found: "FoundSoFar", n_neighbors: int) -> Self:
+        """The same instances, of which each has found so many neighbours already."""
+        scales = Codes.of_queries(_writable(self.features), np.arange(len(self.features))).scales
+        least = found.least_similarity(scales, n_neighbors)
+        return replace(self, least=least, floor=found.values[:, -1].copy())
+
+
+@dataclass(frozen=True, eq=False)
+class FoundSoFar:
+    """What instances have found; it stays with whoever asks the shards.
+
+    Parameters
+    ----------
+    instances : int64 (S,)
+        Their ids.
+    ids, values, similarities : int32 and float32 (S, n)
+        The instances that are most similar as of `BestMembers`, those first,
+        how similar they are, and their cosines; −1 and −inf where there are
+        fewer.
+    """
+
+    instances: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    values: NDArray[np.float32]
+    similarities: NDArray[np.float32]
+
+    @classmethod
+    def nothing(cls, instances: NDArray[np.int64], n_kept: int) -> Self:
+        """Room for so many instances of each."""
+        shape = len(instances), n_kept
         return cls(
             instances,
-            search.features[instances],
-            nearest,
             np.full(shape, MISSING, dtype=np.int32),
             np.full(shape, -np.inf, dtype=np.float32),
             np.full(shape, -np.inf, dtype=np.float32),
@@ -108,7 +141,8 @@ class Queries:
         """Put the answers of shards, no two of which hold the same cells, into the lists."""
         lists = self.ids.copy(), self.values.copy(), self.similarities.copy()
         for answer in answers:
-            _insert(*map(_writable, answer), *lists)
+            arrays: tuple[NDArray[Any], ...] = answer
+            _insert(*map(_writable, arrays), *lists)
         ids, values, similarities = lists
         return replace(self, ids=ids, values=values, similarities=similarities)
 
@@ -187,35 +221,41 @@ class IndexShard:
         visits = by_cell(rows[is_here], cells[is_here].astype(np.int32), n_cells)
         features = _writable(queries.features)
         codes = Codes.of_queries(features, np.arange(len(features)))
-        return self._look(features, codes, queries.ids.shape[1], [visits])
+        return self._look(queries, features, codes, [visits])
 
-    def look_farther(self, queries: Queries, n_neighbors: int) -> Answer:
-        """Look into the other cells where a member may be among the k nearest."""
+    def look_farther(self, queries: Queries) -> Answer:
+        """Look into the other cells where a member may be near enough."""
         features, everyone = _writable(queries.features), np.arange(len(queries.features))
         codes = Codes.of_queries(features, everyone)
-        least = queries.least_similarity(codes.scales, n_neighbors)
         known = queries.nearest - np.int32(self.first_cell)
-        seekers = Seekers(features, everyone, known, least)
+        seekers = Seekers(features, everyone, known, _writable(queries.least))
         visits = promising_cells(self.index.cells, seekers, self.reach)
         promise = Promise.of(self.index, seekers, self.reach)
-        return self._look(features, codes, queries.ids.shape[1], visits, promise)
+        return self._look(queries, features, codes, visits, promise)
 
     def _look(
         self,
+        queries: Queries,
         features: NDArray[np.float32],
         codes: Codes,
-        n: int,
         visits: Iterable[Visits],
         promise: Promise | None = None,
     ) -> Answer:
-        """Find the n best of the cells that rows of some features look into."""
-        best = BestMembers(codes, n)
+        """Find the best of the cells that rows of some features look into."""
+        best = BestMembers(codes, queries.n_kept, queries.floor)
         for some in visits:
             best.look_into(self.index, some, promise)
-        rows = np.flatnonzero((best.places >= 0).any(axis=1))
-        ids, places, values = best.instances(self.index)[rows], best.places[rows], best.values[rows]
-        similarities = cosines(features, rows, self.features, places)
-        return Answer(rows.astype(np.int32), ids, values, similarities)
+        is_found = best.places >= 0
+        counts = is_found.sum(axis=1)
+        rows = np.flatnonzero(counts)
+        similarities = cosines(features, rows, self.features, best.places[rows])
+        return Answer(
+            rows.astype(np.int32),
+            np.concatenate([[0], np.cumsum(counts[rows])]),
+            best.instances(self.index)[is_found],
+            best.values[is_found],
+            similarities[is_found[rows]],
+        )
 
 
 def check_shards(n_instances: int, method: str, n_shards: int) -> None:
@@ -290,6 +330,7 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 @njit(parallel=True, nogil=True, cache=True)
 def _insert(
     rows: NDArray[np.int32],
+    firsts: NDArray[np.int64],
     new_ids: NDArray[np.int32],
     new_values: NDArray[np.float32],
     new_similarities: NDArray[np.float32],
@@ -301,9 +342,9 @@ def _insert(
     n_kept = ids.shape[1]
     for visitor in prange(len(rows)):
         row = rows[visitor]
-        for column in range(new_ids.shape[1]):
-            new, value = new_ids[visitor, column], new_values[visitor, column]
-            if new < 0 or not _is_before(value, new, values[row, -1], ids[row, -1]):
+        for one in range(firsts[visitor], firsts[visitor + 1]):
+            new, value = new_ids[one], new_values[one]
+            if not _is_before(value, new, values[row, -1], ids[row, -1]):
                 continue
             place = n_kept - 1
             while place > 0 and _is_before(value, new, values[row, place - 1], ids[row, place - 1]):
@@ -311,7 +352,7 @@ def _insert(
                 similarities[row, place] = similarities[row, place - 1]
                 place -= 1
             values[row, place], ids[row, place] = value, new
-            similarities[row, place] = new_similarities[visitor, column]
+            similarities[row, place] = new_similarities[one]
 
 
 @njit(nogil=True, cache=True)

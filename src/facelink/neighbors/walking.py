@@ -46,9 +46,12 @@ class BestMembers:
         S rows.
     n : int
         Members of each that are kept.
+    floor : float32 (S,), optional
+        Similarity that those of each have to have at least, because n others
+        have it already.
     """
 
-    def __init__(self, queries: Codes, n: int) -> None:
+    def __init__(self, queries: Codes, n: int, floor: NDArray[np.float32] | None = None) -> None:
         shape = len(queries.scales), n + SPARE_PLACES
         self._queries = queries
         self._n = n
@@ -56,7 +59,7 @@ class BestMembers:
             np.full(shape, -np.inf, dtype=np.float32),
             np.full(shape, -1, dtype=np.int32),
             np.zeros(shape[0], dtype=np.int64),
-            np.full(shape[0], -np.inf, dtype=np.float32),
+            np.full(shape[0], -np.inf, dtype=np.float32) if floor is None else floor.copy(),
         )
 
     @property

@@ -72,9 +72,11 @@ class Round:
     Parameters
     ----------
     asks : tuple of Step
-        Functions of what is known; each stays on one machine, if it can.
+        Functions of what is asked; each stays on one machine, if it can.
     gather : Step
-        Function of what is known and of all answers, in order; returns what is known then.
+        Function of what is asked, what is known and all answers, in order;
+        returns what is asked next, None after the last round, and what is known
+        then.
     """
 
     asks: tuple[Step, ...]
@@ -87,7 +89,7 @@ class SteppedWork(BlockWork, Protocol):
 
     @property
     def begin(self) -> Step:
-        """Function of the block; returns what is known at first."""
+        """Function of the block; returns what is asked first, and what is known before."""
 
     @property
     def rounds(self) -> Sequence[Round]:

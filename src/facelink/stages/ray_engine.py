@@ -173,28 +173,42 @@ class RayEngine:
         """Give out the steps of a block's work; returns the task that ends with its arrays."""
         if not isinstance(work, SteppedWork):
             return self._step(stage, work, block)
-        known = self._step(stage, work.begin, block)
+        asked, known = self._step(stage, work.begin, block, n_outcomes=2)
         nodes = sorted(node["NodeID"] for node in self._nodes())
         for one in work.rounds:
             answers = [
-                self._step(stage, ask, known, node=nodes[number % len(nodes)])
+                self._step(stage, ask, asked, node=nodes[number % len(nodes)])
                 for number, ask in enumerate(one.asks)
             ]
-            known = self._step(stage, one.gather, known, *answers)
+            asked, known = self._step(stage, one.gather, asked, known, *answers, n_outcomes=2)
         return known
 
     def _step(
-        self, stage: "_Stage", step: Step | BlockWork, *given: Any, node: str | None = None
+        self,
+        stage: "_Stage",
+        step: Step | BlockWork,
+        *given: Any,
+        node: str | None = None,
+        n_outcomes: int = 1,
     ) -> Any:
-        return self._task(_compute, stage.memory_bytes, node).remote(stage, step, *given)
+        task = self._task(_compute, stage.memory_bytes, node, n_outcomes)
+        return task.remote(stage, step, *given)
 
     def _task(
-        self, function: Callable[..., Any], memory_bytes: int, node: str | None = None
+        self,
+        function: Callable[..., Any],
+        memory_bytes: int,
+        node: str | None = None,
+        n_outcomes: int = 1,
     ) -> Any:
-        """A function as a task that reserves its memory; on one machine, if it can be."""
+        """A function as a task that reserves its memory; on one machine, if it can be.
+
+        Several outcomes travel each by itself, to whom needs them.
+        """
         strategy = "SPREAD" if node is None else self._on_node(node, soft=True)
         return self._ray.remote(
             num_cpus=1,
+            num_returns=n_outcomes,
             memory=memory_bytes,
             max_retries=self._max_retries,
             scheduling_strategy=strategy,

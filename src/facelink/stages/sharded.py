@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from facelink.neighbors.prepared import PreparedSearch
-from facelink.neighbors.shards import Answer, IndexShard, Queries
+from facelink.neighbors.shards import Answer, FoundSoFar, IndexShard, Queries
 from facelink.stages.engine import Arrays, Block, Round
 from facelink.stages.work import FeaturesFile
+
+Asked = tuple[Queries | None, FoundSoFar]
+"""What shards are asked, which travels to all of them, and what was found, which does not."""
 
 
 @dataclass(frozen=True)
 class BeginQueries:
-    """Block → `Queries`: features of its rows, and their nearest cells."""
+    """Block → features of its rows with their nearest cells, and nothing found."""
 
     features: FeaturesFile
     search: Path
@@ -29,10 +32,16 @@ class BeginQueries:
         """The same on files elsewhere."""
         return replace(self, features=self.features.moved(where), search=where(self.search))
 
-    def open(self) -> Callable[[Block], Queries]:
+    def open(self) -> Callable[[Block], Asked]:
         """Read the prepared search."""
         search = PreparedSearch.load(self.search, self.features.open())
-        return lambda block: Queries.begin(search, np.arange(block.start, block.stop))
+
+        def begin(block: Block) -> Asked:
+            instances = np.arange(block.start, block.stop)
+            queries = Queries.begin(search, instances)
+            return queries, FoundSoFar.nothing(instances, queries.n_kept)
+
+        return begin
 
 
 @dataclass(frozen=True)
@@ -43,12 +52,12 @@ class AskShard:
     ----------
     shard : Path
         File of `write_shards`.
-    n_neighbors : int, optional
-        k, if cells beyond the nearest ones are looked into.
+    is_farther : bool
+        Whether cells beyond the nearest ones are looked into, instead of these.
     """
 
     shard: Path
-    n_neighbors: int | None = None
+    is_farther: bool
 
     def moved(self, where: Callable[[Path], Path]) -> "AskShard":
         """The same on a file elsewhere."""
@@ -56,28 +65,33 @@ class AskShard:
 
     def open(self) -> Callable[[Queries], Answer]:
         """Map the shard."""
-        shard, k = IndexShard.load(self.shard), self.n_neighbors
-        if k is None:
-            return shard.look_nearby
-        return lambda queries: shard.look_farther(queries, k)
+        shard = IndexShard.load(self.shard)
+        return shard.look_farther if self.is_farther else shard.look_nearby
 
 
 @dataclass(frozen=True)
 class GatherAnswers:
-    """`Queries` and a round's answers → `Queries` that know more."""
+    """A round's answers → the next queries, which know what a neighbour has to beat."""
+
+    n_neighbors: int
 
     def moved(self, where: Callable[[Path], Path]) -> "GatherAnswers":
         """Itself: it reads nothing."""
         return self
 
-    def open(self) -> Callable[..., Queries]:
+    def open(self) -> Callable[..., Asked]:
         """There is nothing to open."""
-        return lambda queries, *answers: queries.with_answers(answers)
+
+        def gather(queries: Queries, found: FoundSoFar, *answers: Answer) -> Asked:
+            found = found.with_answers(answers)
+            return queries.for_better_than(found, self.n_neighbors), found
+
+        return gather
 
 
 @dataclass(frozen=True)
 class GatherNeighbors:
-    """`Queries` and the last answers → ``indices`` int32, ``similarities`` float32 (rows, k)."""
+    """The last answers → ``indices`` int32, ``similarities`` float32 (rows, k)."""
 
     n_neighbors: int
 
@@ -85,12 +99,12 @@ class GatherNeighbors:
         """Itself: it reads nothing."""
         return self
 
-    def open(self) -> Callable[..., Arrays]:
+    def open(self) -> Callable[..., tuple[None, Arrays]]:
         """There is nothing to open."""
 
-        def gather(queries: Queries, *answers: Answer) -> Arrays:
-            found = queries.with_answers(answers).neighbors(self.n_neighbors)
-            return dict(zip(("indices", "similarities"), found, strict=True))
+        def gather(_: Queries, found: FoundSoFar, *answers: Answer) -> tuple[None, Arrays]:
+            neighbors = found.with_answers(answers).neighbors(self.n_neighbors)
+            return None, dict(zip(("indices", "similarities"), neighbors, strict=True))
 
         return gather
 
@@ -118,8 +132,8 @@ class AskShards:
         """The nearest cells, then those that promise neighbours."""
         k = self.n_neighbors
         return (
-            Round(tuple(map(AskShard, self.shards)), GatherAnswers()),
-            Round(tuple(AskShard(shard, k) for shard in self.shards), GatherNeighbors(k)),
+            Round(tuple(AskShard(one, is_farther=False) for one in self.shards), GatherAnswers(k)),
+            Round(tuple(AskShard(one, is_farther=True) for one in self.shards), GatherNeighbors(k)),
         )
 
     def moved(self, where: Callable[[Path], Path]) -> "AskShards":
@@ -133,9 +147,11 @@ class AskShards:
         rounds = [([ask.open() for ask in one.asks], one.gather.open()) for one in self.rounds]
 
         def find(block: Block) -> Arrays:
-            known: Any = begin(block)
+            asked: Any
+            known: Any
+            asked, known = begin(block)
             for asks, gather in rounds:
-                known = gather(known, *(ask(known) for ask in asks))
+                asked, known = gather(asked, known, *(ask(asked) for ask in asks))
             arrays: Arrays = known
             return arrays
 

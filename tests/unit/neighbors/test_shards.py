@@ -5,7 +5,7 @@ from facelink.errors import InputError
 from facelink.files import load_arrays, save_arrays
 from facelink.neighbors import parts
 from facelink.neighbors.prepared import PreparedSearch
-from facelink.neighbors.shards import IndexShard, Queries, write_shards
+from facelink.neighbors.shards import FoundSoFar, IndexShard, Queries, write_shards
 from tests.helpers import clustered_features
 
 K = 12
@@ -29,10 +29,14 @@ def shards_of(search, n_shards, folder):
 
 
 def found_by(search, shards, instances):
-    queries = Queries.begin(search, instances)
-    queries = queries.with_answers([shard.look_nearby(queries) for shard in shards])
-    far = [shard.look_farther(queries, search.n_neighbors) for shard in shards]
-    return queries.with_answers(far).neighbors(search.n_neighbors)
+    return found_for(Queries.begin(search, instances), shards, instances)
+
+
+def found_for(queries, shards, instances, k=K):
+    found = FoundSoFar.nothing(instances, queries.n_kept)
+    found = found.with_answers([shard.look_nearby(queries) for shard in shards])
+    queries = queries.for_better_than(found, k)
+    return found.with_answers([shard.look_farther(queries) for shard in shards]).neighbors(k)
 
 
 @pytest.mark.parametrize("n_shards", [1, 2, 5])
@@ -55,8 +59,28 @@ def test_as_many_shards_as_cells(tmp_path):
 def test_duplicates_are_found_by_their_ids(tmp_path):
     features = np.repeat(clustered_features(8, 10, 8)[0], 3, axis=0)
     search = prepared(1.0, features, k=5)
-    found = found_by(search, shards_of(search, 3, tmp_path), np.arange(len(features)))
+    everyone = np.arange(len(features))
+    found = found_for(
+        Queries.begin(search, everyone), shards_of(search, 3, tmp_path), everyone, k=5
+    )
     np.testing.assert_array_equal(found[0], search.rows(np.arange(len(features)))[0])
+
+
+def test_shards_answer_nothing_that_is_known_to_be_too_far(tmp_path):
+    """The lists are full after the nearest cells: farther ones tell what gets into them alone."""
+    search = prepared(1.0)
+    shards = shards_of(search, 3, tmp_path)
+    queries = Queries.begin(search, EVERYONE)
+    near = [shard.look_nearby(queries) for shard in shards]
+    found = FoundSoFar.nothing(EVERYONE, queries.n_kept).with_answers(near)
+    queries = queries.for_better_than(found, K)
+    far = [shard.look_farther(queries) for shard in shards]
+    is_full = found.ids[:, -1] >= 0
+    assert is_full.any()
+    for answer in far:
+        owners = np.repeat(answer.rows, np.diff(answer.firsts))
+        assert (answer.values >= found.values[owners, -1]).all()
+    assert 0 < sum(len(answer.ids) for answer in far) < sum(len(answer.ids) for answer in near) / 4
 
 
 def test_each_member_is_in_one_shard_and_shards_are_about_equal(tmp_path):
@@ -79,9 +103,7 @@ def test_a_query_reads_nothing_but_its_rows(tmp_path):
     queries = Queries.begin(search, EVERYONE[:9])
     search.features[:] = np.nan
     try:
-        queries = queries.with_answers([shard.look_nearby(queries) for shard in shards])
-        far = [shard.look_farther(queries, K) for shard in shards]
-        found = queries.with_answers(far).neighbors(K)[0]
+        found = found_for(queries, shards, EVERYONE[:9])[0]
     finally:
         search.features[:] = clustered_features(60, 15, 16, spread=1.0)[0]
     np.testing.assert_array_equal(found, expected)
