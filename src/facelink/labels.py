@@ -97,8 +97,13 @@ def check_labels_path(path: Path | str) -> None:
     OutputError
         If `path` is a folder or stands where nothing can be written.
     """
-    known_suffix(path, _WRITERS, "labels")
+    check_labels_kind(path)
     check_writable(path)
+
+
+def check_labels_kind(path: Path | str) -> None:
+    """Raise `InputError` for a suffix that `save_labels` does not know."""
+    known_suffix(path, _WRITERS, "labels")
 
 
 def check_labels(labels: NDArray[np.integer[Any]], n_instances: int, name: str = "labels") -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ import typer
 from facelink.cli import options
 from facelink.cli.output import note, print_facts, print_json, print_table, progress_bar
 from facelink.errors import InputError
+from facelink.labels import check_labels_kind
 from facelink.link_prediction import CombineDirections
 from facelink.merging.merge import MergeChoice
 from facelink.models.device import Precision
@@ -138,7 +139,7 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what is done and what the rest would take, after a short measurement; "
+            help="Say what is done and what the rest would take here, after a short measurement; "
             "write nothing.",
         ),
     ] = False,
@@ -205,11 +206,13 @@ def run(
             "seed": seed,
         }
     )
+    if engine == "ray" and settings.device == "auto":
+        settings = replace(settings, device="cpu")  # a task has one core of any machine
     if dry_run:
-        _print_plan(settings, work, as_json=json)
+        _print_plan(settings, work, restart=restart, as_json=json)
         return
     try:
-        with _engine(engine, address, workers, shared) as chosen:
+        with _engine(engine, address, workers, settings.memory_bytes, shared) as chosen:
             result = run_stages(settings, work, engine=chosen, listener=_Notes(), restart=restart)
     except KeyboardInterrupt:
         note("stopped. What is finished is kept; the same command goes on from there.")
@@ -232,19 +235,28 @@ def _check_engine_options(engine: str, **given: object) -> None:
 
 @contextlib.contextmanager
 def _engine(
-    engine: str, address: str | None, workers: int | None, shared: str | None
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    memory_bytes: int | None,
+    shared: str | None,
 ) -> Iterator[Engine]:
     if engine == "local":
         yield LocalEngine()
         return
     handed_out = None if shared is None else SharedFiles(shared)
-    with RayEngine(address, n_workers=workers, shared=handed_out) as ray_engine:
+    with RayEngine(
+        address, n_workers=workers, memory_bytes=memory_bytes, shared=handed_out
+    ) as ray_engine:
         yield ray_engine
 
 
-def _print_plan(settings: RunSettings, work: Path, *, as_json: bool) -> None:
-    """Stages with what they would take, as a table or as JSON."""
-    stages = plan(Task.load(settings, work), work)
+def _print_plan(settings: RunSettings, work: Path, *, restart: bool, as_json: bool) -> None:
+    """Stages with what they would take, as a table or as JSON; nothing is written."""
+    if settings.out is not None:
+        check_labels_kind(settings.out)
+        settings = replace(settings, out=None)
+    stages = plan(Task.load(settings, work, restart=restart), work)
     if as_json:
         print_json({"stages": [asdict(stage) for stage in stages]})
         return

@@ -32,8 +32,9 @@ What is merged hardly depends on it: on CelebA and LFW with two embedders not on
 with likelihoods from 0.7 to 0.95 or without such a level, and on Pins, whose people have more faces
 than neighbours were judged, F changed by 0.2 points at most."""
 
-_MORE_EVIDENCE = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
-"""What is asked for instead, one after the other, while a component is too large."""
+_MORE_EVIDENCE = (2.0, 2.5, 3.0, 3.5, 3.75, 3.9)
+"""What is asked for instead, one after the other, while a component is too large; below
+`MAX_LOG_ODDS`, above which no link is."""
 
 _LARGEST_COMPONENT = 500_000
 """Instances of one component that are not too many. Of 5.2 million made-up faces the largest has

@@ -143,6 +143,8 @@ class CellSearch:
         n = n_with_spare(len(features), n_candidates)
         candidates = np.empty((len(instances), n), dtype=np.int32)
 
+        _ = self.index.codes_of_parts  # once, before threads ask for them
+
         def fill(block: slice) -> None:
             candidates[block] = self._best(features, instances[block], n)
 

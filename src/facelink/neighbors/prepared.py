@@ -38,6 +38,9 @@ _MOST_AIMS = 3
 since similarities by codes are rounded; that matters where all features have much in common."""
 
 _HNSW_LINKS = 32
+_LEAST_GAIN = 1e-4
+"""Recall that looking twice as far has to add: what no walk gets to is not worth comparing all."""
+
 _FORMAT, _VERSION = "facelink.neighbor_search", 4
 
 
@@ -200,14 +203,17 @@ class PreparedSearch:
         return cls(features, k, method, recall, _cells_in(arrays, metadata, features, where))
 
     def _walking_far_enough(self, sample: RecallSample, recall_target: float) -> Self:
-        """Keep twice as many instances in sight until enough is found, or all of them are."""
-        width, n = self.n_neighbors + 1 + N_SPARE_CANDIDATES, len(self.features)
+        """Keep twice as many instances in sight until enough is found, or no more is."""
+        width, before = self.n_neighbors + 1 + N_SPARE_CANDIDATES, -1.0
         while True:
             self.walk.hnsw.efSearch = width
             recall = self._found_of(sample)
-            if recall >= recall_target or width >= n:
+            if recall >= recall_target:
                 return replace(self, recall=recall)
-            width *= 2
+            if recall - before < _LEAST_GAIN:
+                self.walk.hnsw.efSearch = width // 2
+                return replace(self, recall=before)
+            width, before = 2 * width, recall
 
     def _found_of(self, sample: RecallSample) -> float:
         """Share of a sample's true neighbours that are found."""
@@ -234,8 +240,10 @@ def _cells_in(
         found = stored_cells(arrays, metadata, members, dim)
     if found is None or not isinstance(n_first, int) or not 1 <= n_first <= found[0].cells.n_cells:
         raise InputError(f"{where}: its cells do not suit features {features.shape}; prepare anew.")
-    is_known = members.min() >= 0 and members.max() < n  # or counting takes any memory
-    if not is_known or (np.bincount(members, minlength=n) != 1).any():
+    is_there = np.zeros(n, dtype=np.bool_)
+    if members.min() >= 0 and members.max() < n:
+        is_there[members] = True
+    if not is_there.all():
         raise InputError(f"{where}: its cells do not hold each instance once; prepare it again.")
     return CellSearch(found[0], metadata["n_neighbors"], n_first, found[1])
 

@@ -39,7 +39,8 @@ def find_neighbors(
         `AUTO_EXACT_LIMIT` instances, on a GPU to more, and IVF above.
     recall_target
         IVF and HNSW look so far that this share of the sample's neighbours is
-        found at least, IVF as far as three attempts get; in (0, 1].
+        found at least, IVF as far as three attempts get, HNSW as long as
+        looking farther finds more; in (0, 1].
     seed
         Seeds the sample that measures the recall of approximate methods, and
         the cells. A repeated call gives the same graph; ``"hnsw"`` only on one

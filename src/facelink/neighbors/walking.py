@@ -74,7 +74,10 @@ class BestMembers:
 
     def instances(self, index: DividedCells) -> NDArray[np.int32]:
         """The members' ids, (S, n); −1 where there are fewer."""
-        return np.where(self.places < 0, np.int32(-1), index.cells.members[self.places])
+        members = index.cells.members
+        if len(members) == 0:
+            return np.full(self.places.shape, -1, dtype=np.int32)
+        return np.where(self.places < 0, np.int32(-1), members[self.places])
 
     def look_into(
         self, index: DividedCells, visits: Visits, promise: Promise | None = None

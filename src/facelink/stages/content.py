@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
 from facelink.files import existing_file
+from facelink.models.loading import LinkModel
 
 _CHUNK = 1 << 22
 _DIGEST_BYTES = 16
@@ -24,6 +26,24 @@ def hash_of(value: Any) -> str:
 def hash_of_array(array: NDArray[Any]) -> str:
     """Hash of the bytes of a C-contiguous array."""
     return hashlib.blake2b(array.reshape(-1).view("u1").data, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def hash_of_model(model: LinkModel | None) -> str:
+    """Hash of a model's config and weights, wherever they are."""
+    if model is None:
+        return "cosine"
+    weights = {
+        name: hash_of_array(np.ascontiguousarray(value.cpu().numpy()))
+        for name, value in model.state_dict().items()
+    }
+    return hash_of([_plain(model.config.as_dict()), weights])
+
+
+def _plain(value: Any) -> Any:
+    """JSON form of nested dictionaries and tuples."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def hash_of_bytes(path: Path, start: int = 0, n_bytes: int | None = None) -> str | None:

@@ -67,6 +67,9 @@ class Course:
         Works on blocks.
     listener : Listener
         Hears of it.
+    check_unchanged : callable
+        Raises an error if what is read has changed: called before anything that
+        was computed from it is kept.
     memory : mapping of str to int
         Bytes that a block of a stage needs where it is worked on alone.
     outcomes : list of StageOutcome
@@ -77,6 +80,7 @@ class Course:
     block_rows: int
     engine: Engine
     listener: Listener
+    check_unchanged: Callable[[], None]
     memory: Mapping[str, int] = field(default_factory=dict)
     outcomes: list[StageOutcome] = field(default_factory=list)
 
@@ -121,6 +125,7 @@ class Course:
             seconds_before = store.manifest.seconds_in_all
             with self.listener.working(origin.stage, sum(map(len, missing))) as advance:
                 for block, arrays, seconds in self._worked_on(store, work, missing):
+                    self.check_unchanged()
                     store.write(block, arrays, seconds)
                     advance(len(block))
                 found = facts(store)
@@ -139,6 +144,7 @@ class Course:
             return self._kept(before)
         with measuring() as measured, self.listener.working(origin.stage, 0):
             arrays, facts = compute()
+            self.check_unchanged()
             n_rows = len(next(iter(arrays.values())))
             store = BlockStore.begin(self.work / origin.stage, origin, specs, n_rows)
             for block in blocks_between(0, n_rows, _ROWS_AT_ONCE):

@@ -21,7 +21,7 @@ _FORMAT = "facelink.run"
 
 
 @contextlib.contextmanager
-def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
+def work_folder(folder: Path) -> Iterator[None]:
     """Hold a run's folder while the block runs.
 
     It is made if it is missing. What a killed process left half written is
@@ -31,8 +31,6 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
     ----------
     folder
         The folder.
-    restart
-        Remove all stages and the report first.
 
     Raises
     ------
@@ -51,16 +49,14 @@ def work_folder(folder: Path, *, restart: bool = False) -> Iterator[None]:
         ) from error
     with write_lock(folder / _LOCK, "facelink run"):
         write_json(folder / _MARK, {"format": _FORMAT, "stages": list(STAGES)})
-        if restart:
-            _forget(folder)
         for place in (folder, *(folder / stage for stage in STAGES)):
             for left in place.glob(".*.part*"):
                 left.unlink(missing_ok=True)
         yield
 
 
-def _forget(folder: Path) -> None:
-    """Remove what earlier runs have left."""
+def forget(folder: Path) -> None:
+    """Remove what earlier runs have left: all stages and the report."""
     for stage in STAGES:
         shutil.rmtree(folder / stage, ignore_errors=True)
     for name in (REPORT_JSON, REPORT_PAGE):

@@ -18,15 +18,12 @@ from numba import get_num_threads
 from facelink.errors import InputError, OutputError
 from facelink.models.compiled import TABLE_BYTES, projected_bytes
 from facelink.models.context_gcn import ContextGCN
-from facelink.models.device import choose_device, runs_in_bfloat16
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.codes import n_with_spare
 from facelink.neighbors.exact import N_SPARE_CANDIDATES
 from facelink.neighbors.parts import number_of_parts
-from facelink.neighbors.prepared import chosen_method
 from facelink.neighbors.visits import BYTES_PER_VISIT, VISITS_AT_ONCE
 from facelink.neighbors.walking import BYTES_PER_PLACE, SPARE_PLACES
-from facelink.stages.manifest import Manifest
 from facelink.stages.task import Task
 
 BLOCK_ROWS = (65_536, 32_768, 16_384, 8_192, 4_096)
@@ -173,19 +170,13 @@ def free_disk_bytes(work: Path) -> int:
 
 def missing_disk_bytes(task: Task, work: Path) -> Iterator[int]:
     """Bytes that each stage still has to find room for."""
-    for one in needs(task, BLOCK_ROWS[-1]):
-        folder, manifest = work / one.stage, Manifest.read(work / one.stage)
+    for one, manifest in zip(needs(task, BLOCK_ROWS[-1]), task.useful(work), strict=True):
+        folder = work / one.stage
         if manifest is not None and manifest.is_complete:
             yield 0
             continue
         there = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
         yield max(0, one.disk_bytes - there)
-
-
-def search_method(task: Task) -> str:
-    """How neighbours are searched, where it is left open too."""
-    device = choose_device(task.settings.device)
-    return chosen_method(task.settings.neighbor_method, task.n_faces, device)
 
 
 def _features_memory(task: Task, block_rows: int) -> int:
@@ -200,7 +191,7 @@ def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
     The search maps the centres and codes that it reads.
     """
     searching = _searching_memory(task, block_rows, n_threads)
-    if search_method(task) == "exact":
+    if task.search_method == "exact":
         return searching
     n, dim = task.shape
     training = 2 * 40 * number_of_cells(n) * dim * 4
@@ -212,7 +203,7 @@ def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
 
 def _search_disk(task: Task) -> int:
     """Codes of all features, and the centres of cells and parts."""
-    if search_method(task) == "exact":
+    if task.search_method == "exact":
         return 0
     n, dim = task.shape
     return n * (dim + 8) + 4 * dim * (number_of_cells(n) + number_of_parts(n))
@@ -223,7 +214,7 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     n, dim = task.shape
     n_shards = task.settings.index_shards
     kept = n_with_spare(n, task.subgraphs.n_neighbors + 1 + N_SPARE_CANDIDATES)
-    if search_method(task) == "exact":
+    if task.search_method == "exact":
         return PROGRAM_BYTES + 4 * n * dim + 24 * block_rows * kept
     of_row = 16 * kept  # ids twice, similarities, and a copy of these that is divided
     rows = block_rows * (of_row + BYTES_PER_PLACE * (kept + SPARE_PLACES))
@@ -235,7 +226,8 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
     if n_shards > 1:
         rows += block_rows * (4 * dim + 12 * kept * (n_shards + 1))
     codes_of_parts = number_of_parts(n) * (dim + 4)
-    return PROGRAM_BYTES + codes_of_parts + ranking + rows
+    seen = n  # members of a stored search that have been seen
+    return PROGRAM_BYTES + codes_of_parts + seen + ranking + rows
 
 
 def _judging_memory(task: Task, block_rows: int, n_threads: int, n_at_once: int) -> int:
@@ -252,8 +244,7 @@ def _judging_memory(task: Task, block_rows: int, n_threads: int, n_at_once: int)
     if isinstance(task.model, ContextGCN):
         judging = 200 * _MiB + edges + positions + rows
         return PROGRAM_BYTES + 48 * n + max(judging, 2 * edges + 24 * n)
-    in_bfloat16 = runs_in_bfloat16(task.settings.precision, task.model.device)
-    projected = projected_bytes(task.model, n, in_bfloat16)
+    projected = projected_bytes(task.model, n, task.precision == "bfloat16")
     if projected > table_bytes(task, n_at_once):
         projected = 0
     judging = 200 * _MiB * n_threads + projected + edges + positions + rows

@@ -19,8 +19,8 @@ from facelink.linking import judge_links
 from facelink.neighbors.packed_products import INSTRUCTION
 from facelink.neighbors.search import find_neighbors
 from facelink.stages.folder import check_is_run
-from facelink.stages.manifest import Manifest, Origin
-from facelink.stages.needs import LINKS_PER_NEIGHBOR, Needs, choose_block_rows, needs, search_method
+from facelink.stages.manifest import Manifest
+from facelink.stages.needs import LINKS_PER_NEIGHBOR, Needs, choose_block_rows, needs
 from facelink.stages.task import Task
 
 _SAMPLE = 3_000
@@ -92,28 +92,14 @@ def plan(task: Task, work: Path) -> list[StagePlan]:
     """
     check_is_run(work)
     rates = None
-    planned, is_changed = [], False
-    for one, origin in zip(needs(task, choose_block_rows(task)), origins(task), strict=True):
-        manifest = Manifest.read(work / one.stage)
-        if is_changed or manifest is None or manifest.origin != origin.hash:
-            manifest, is_changed = None, True
+    planned = []
+    for one, manifest in zip(needs(task, choose_block_rows(task)), task.useful(work), strict=True):
         if manifest is not None and manifest.is_complete:
             planned.append(_done(one, manifest))
             continue
         rates = rates or Rates.measure(task)
         planned.append(_to_do(one, task, manifest, rates))
     return planned
-
-
-def origins(task: Task) -> list[Origin]:
-    """What decides the result of each stage, in order."""
-    return [
-        task.features_origin,
-        task.neighbors_origin,
-        task.likelihoods_origin,
-        task.links_origin,
-        task.labels_origin,
-    ]
 
 
 @dataclass(frozen=True)
@@ -157,7 +143,7 @@ class Rates:
     def seconds(self, stage: str, task: Task) -> float:
         """What a whole stage would take."""
         n, k = task.n_faces, task.subgraphs.k_at_hop[0]
-        is_exact = search_method(task) == "exact"
+        is_exact = task.search_method == "exact"
         compared = float(n)
         if not is_exact:
             centers = _CENTERS_PER_ROOT * math.sqrt(n)

@@ -42,6 +42,9 @@ class RayEngine:
         default a cluster of its own, on this machine, which ends with the engine.
     n_workers : int, optional
         Workers of a cluster of its own; by default one for each core.
+    memory_bytes : int, optional
+        Most memory of all tasks of such a cluster together; by default what the
+        machine has.
     shared : SharedFiles, optional
         Hands out the files that are read; by default every machine sees them
         under the paths that they have here.
@@ -59,6 +62,7 @@ class RayEngine:
         address: str | None = None,
         *,
         n_workers: int | None = None,
+        memory_bytes: int | None = None,
         shared: SharedFiles | None = None,
         max_retries: int = 5,
     ) -> None:
@@ -66,6 +70,7 @@ class RayEngine:
             raise InputError(f"n_workers={n_workers}; give at least 1, or nothing.")
         self._module = _imported()
         self._address, self._n_workers = address, n_workers
+        self._memory_bytes = memory_bytes
         self._shared = shared
         self._max_retries = max_retries
 
@@ -80,7 +85,11 @@ class RayEngine:
         """
         address, own = self._address, {}
         if address is None:
-            own = {"num_cpus": self._n_workers, "include_dashboard": False}
+            own = {
+                "num_cpus": self._n_workers,
+                "include_dashboard": False,
+                "_memory": self._memory_bytes,
+            }
         try:
             # "local": never a cluster that happens to run here and was not asked for
             self._module.init(address or "local", log_to_driver=False, logging_level="error", **own)
@@ -174,7 +183,7 @@ class RayEngine:
         if not isinstance(work, SteppedWork):
             return self._step(stage, work, block)
         asked, known = self._step(stage, work.begin, block, n_outcomes=2)
-        nodes = sorted(node["NodeID"] for node in self._nodes())
+        nodes = sorted(node["NodeID"] for node in self._workers())
         for one in work.rounds:
             answers = [
                 self._step(stage, ask, asked, node=nodes[number % len(nodes)])
@@ -216,7 +225,7 @@ class RayEngine:
 
     def _check_memory(self, memory_bytes: int, what: str) -> None:
         """Raise `InputError` for a task that would wait forever."""
-        most = max(int(node["Resources"].get("memory", 0)) for node in self._nodes())
+        most = max(int(node["Resources"].get("memory", 0)) for node in self._workers())
         if memory_bytes > most:
             raise InputError(
                 f"{what} needs about {memory_bytes / 2**20:,.0f} MiB, but no machine of the "
@@ -227,6 +236,16 @@ class RayEngine:
     def _nodes(self) -> list[dict[str, Any]]:
         """Machines that are there."""
         return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _workers(self) -> list[dict[str, Any]]:
+        """Machines that can be given a task, which takes a core."""
+        found = [node for node in self._nodes() if node["Resources"].get("CPU", 0) >= 1]
+        if not found:
+            raise OutputError(
+                "no machine of the Ray cluster has a core for tasks; add one with ray start "
+                "--address, and give the same command again."
+            )
+        return found
 
     def _on_node(self, node: str, *, soft: bool) -> Any:
         on_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
@@ -259,16 +278,23 @@ class RayEngine:
         """Wait for a task; its own error is raised as it would be without Ray."""
         try:
             return self._ray.get(task)
-        except self._ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, FacelinkError):
-                raise error.cause from error
-            raise
         except self._ray.exceptions.RayError as error:
+            cause = self._cause(error)
+            if isinstance(cause, FacelinkError):
+                raise cause from error
+            if not isinstance(cause, self._ray.exceptions.RayError):
+                raise
             raise OutputError(
                 f"{what} could not be computed: its worker was lost {self._max_retries + 1} times "
-                f"({error}). If workers run out of memory, give --block-rows a lower number; what "
+                f"({cause}). If workers run out of memory, give --block-rows a lower number; what "
                 "is finished is kept."
             ) from error
+
+    def _cause(self, error: BaseException) -> BaseException:
+        """What ended a task, or one before it whose outcome it was to be given."""
+        while isinstance(error, self._ray.exceptions.RayTaskError):
+            error = error.cause
+        return error
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from facelink.grouping import cluster_confidence, merge_judged
 from facelink.labels import save_labels
 from facelink.link_prediction import link_offsets
 from facelink.links import Links
-from facelink.models.device import choose_device
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
 from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
-from facelink.stages.folder import work_folder
+from facelink.stages.folder import forget, work_folder
 from facelink.stages.listening import Listener, Silent
 from facelink.stages.needs import block_memory, check_disk, choose_block_rows, table_bytes
 from facelink.stages.report import write_report
@@ -91,7 +90,7 @@ def run(
     listener
         Hears of what happens.
     restart
-        Forget what is there.
+        Forget what is there, once everything that was given is checked.
 
     Raises
     ------
@@ -102,16 +101,18 @@ def run(
         If the folder is in use or cannot be written. What is finished stays.
     """
     work = work.absolute()
-    with work_folder(work, restart=restart):
-        task = Task.load(settings, work)
+    with work_folder(work):
+        task = Task.load(settings, work, restart=restart)
         engine = engine or LocalEngine()
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
         memory = block_memory(task, block_rows, engine.n_at_once)
-        course = Course(work, block_rows, engine, listener or Silent(), memory)
         check_disk(task, work)
+        if restart:
+            forget(work)
+        unchanged = task.content.check_unchanged
+        course = Course(work, block_rows, engine, listener or Silent(), unchanged, memory)
         for stage in (_features, _neighbors, _likelihoods, _links, _labels):
             stage(course, task)
-            task.content.check_unchanged()
         return _report(course, task)
 
 
@@ -136,7 +137,7 @@ def _neighbors(course: Course, task: Task) -> None:
     def work(store: BlockStore) -> BlockWork:
         path = _prepared_search(store, task)
         if task.settings.index_shards == 1:
-            return FindNeighbors(task.features, path, task.settings.device)
+            return FindNeighbors(task.features, path, str(task.device))
         return AskShards(BeginQueries(task.features, path), _shards(store, task), k)
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
@@ -160,11 +161,12 @@ def _prepared_search(store: BlockStore, task: Task) -> Path:
         search = PreparedSearch.prepare(
             task.features.open(),
             task.subgraphs.n_neighbors,
-            task.settings.neighbor_method,
+            task.search_method,
             recall_target=task.settings.recall,
             seed=task.settings.seed,
-            device=choose_device(task.settings.device),
+            device=task.device,
         )
+        task.content.check_unchanged()
         search.save(path)
         store.enter_file(SEARCH_NAME)
     return path
@@ -178,6 +180,7 @@ def _shards(store: BlockStore, task: Task) -> tuple[Path, ...]:
     if not all(map(store.has_file, names)):
         store.remove_files(_SHARDS)
         write_shards(PreparedSearch.load(store.file(SEARCH_NAME), task.features.open()), paths)
+        task.content.check_unchanged()
         for name in names:
             store.enter_file(name)
     return paths
@@ -185,13 +188,13 @@ def _shards(store: BlockStore, task: Task) -> tuple[Path, ...]:
 
 def _likelihoods(course: Course, task: Task) -> None:
     """What each face, as a pivot, says of its links."""
-    settings = task.settings
     judge = JudgePivots(
         task.features,
         course.work / "neighbors",
         task.model_source,
-        settings.device,
-        settings.precision,
+        task.model_hash,
+        str(task.device),
+        task.precision,
         task.subgraphs,
         table_bytes(task, course.engine.n_at_once),
     )

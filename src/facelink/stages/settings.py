@@ -47,7 +47,8 @@ max_cluster_size, device, precision
         Further file for the labels, of any kind that `save_labels` writes.
     memory
         Most memory that the run may take besides mapped files, such as
-        ``"8G"``; by default what the machine has.
+        ``"8G"``; by default what the machine has. Of a Ray cluster of its own
+        the most of all tasks together.
     block_rows
         Rows of a block; by default as the memory allows. The labels do not
         depend on it.

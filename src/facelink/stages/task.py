@@ -1,24 +1,27 @@
 """What a run computes: settings checked against the features and the model, before long work."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from facelink.errors import InputError
 from facelink.features import is_normalized
 from facelink.labels import check_labels, check_labels_path, load_labels
 from facelink.linking import subgraph_settings
-from facelink.models.device import choose_device, runs_in_bfloat16
+from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
 from facelink.neighbors.prepared import check_request, chosen_method
 from facelink.neighbors.shards import check_shards
 from facelink.pairs import load_pairs
-from facelink.stages.content import FileContent, hash_of, hash_of_array
+from facelink.stages.content import FileContent, hash_of_array, hash_of_model
+from facelink.stages.folder import STAGES
 from facelink.stages.manifest import Manifest, Origin
 from facelink.stages.settings import RunSettings
 from facelink.stages.work import FeaturesFile
@@ -47,6 +50,8 @@ class Task:
         Pairs that are one person for certain, or two.
     labels_true : int64 (N,), optional
         True labels.
+    restart : bool
+        Whether what the run's folder holds is of no use.
     """
 
     settings: RunSettings
@@ -58,9 +63,10 @@ class Task:
     must_link: NDArray[np.int64] | None
     cannot_link: NDArray[np.int64] | None
     labels_true: NDArray[np.int64] | None
+    restart: bool = False
 
     @classmethod
-    def load(cls, settings: RunSettings, work: Path) -> Self:
+    def load(cls, settings: RunSettings, work: Path, *, restart: bool = False) -> Self:
         """Load what the settings name, and check that all of it fits together.
 
         Parameters
@@ -69,11 +75,14 @@ class Task:
             Of the run.
         work
             Its folder, which is only read, if it is there.
+        restart
+            Whether what it holds is of no use.
 
         Raises
         ------
         InputError
-            If it does not fit, or the run began with other features.
+            If it does not fit, the run began with other features, or the
+            features would go with what is of no use.
         OutputError
             If the labels could not be written after the run.
         """
@@ -82,7 +91,9 @@ class Task:
         device = choose_device(settings.device)
         model = load_link_model(settings.model, device)
         runs_in_bfloat16(settings.precision, device)
-        content, facts = _inspected(settings, work)
+        if restart:
+            _check_outside(settings.features, work)
+        content, facts = _inspected(settings, work, restart=restart)
         source = _source(settings)
         n, dim = facts["n_faces"], facts["n_dimensions"]
         if isinstance(model, LinkGCN):
@@ -104,6 +115,7 @@ class Task:
             must_link,
             cannot_link,
             _labels_true(settings.labels_true, n),
+            restart,
         )
 
     @property
@@ -117,10 +129,33 @@ class Task:
         return _source(self.settings)
 
     @property
+    def device(self) -> torch.device:
+        """Where networks run and exact searches compare: here, not on another machine."""
+        return choose_device(self.settings.device)
+
+    @property
+    def precision(self) -> Precision:
+        """Of a LinkGCN; other models know one only."""
+        if not isinstance(self.model, LinkGCN):
+            return "float32"
+        in_bfloat16 = runs_in_bfloat16(self.settings.precision, self.device)
+        return "bfloat16" if in_bfloat16 else "float32"
+
+    @property
+    def search_method(self) -> str:
+        """How neighbours are searched, where it is left open too."""
+        return chosen_method(self.settings.neighbor_method, self.n_faces, self.device)
+
+    @property
     def model_source(self) -> str:
         """The model's name, or its folder as an absolute path."""
         name = self.settings.model
         return name if name in (CONTEXT, COSINE) else str(Path(name).absolute())
+
+    @cached_property
+    def model_hash(self) -> str:
+        """Of its config and weights."""
+        return hash_of_model(self.model)
 
     @property
     def uses_features_as_they_are(self) -> bool:
@@ -149,7 +184,7 @@ class Task:
             "neighbors",
             {
                 "k": self.subgraphs.n_neighbors,
-                "neighbor_method": self.settings.neighbor_method,
+                "neighbor_method": self.search_method,
                 "recall": self.settings.recall,
                 "seed": self.settings.seed,
             },
@@ -162,12 +197,12 @@ class Task:
         return Origin(
             "likelihoods",
             {
-                "model": hash_of_model(self.model),
+                "model": self.model_hash,
                 "k_at_hop": list(self.subgraphs.k_at_hop),
                 "n_edge_neighbors": self.subgraphs.n_edge_neighbors,
                 "include_pivot": self.subgraphs.include_pivot,
-                "device": choose_device(self.settings.device).type,
-                "precision": self.settings.precision,
+                "device": self.device.type,
+                "precision": self.precision,
             },
             {"features": self.features_origin.hash, "neighbors": self.neighbors_origin.hash},
         )
@@ -198,23 +233,24 @@ class Task:
             {"links": self.links_origin.hash},
         )
 
+    @property
+    def origins(self) -> list[Origin]:
+        """What decides the result of each stage, in order."""
+        return [
+            self.features_origin,
+            self.neighbors_origin,
+            self.likelihoods_origin,
+            self.links_origin,
+            self.labels_origin,
+        ]
 
-def hash_of_model(model: LinkModel | None) -> str:
-    """Hash of a model's config and weights, wherever they are."""
-    if model is None:
-        return "cosine"
-    weights = {
-        name: hash_of_array(np.ascontiguousarray(value.cpu().numpy()))
-        for name, value in model.state_dict().items()
-    }
-    return hash_of([_plain(model.config.as_dict()), weights])
-
-
-def _plain(value: Any) -> Any:
-    """JSON form of nested dictionaries and tuples."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+    def useful(self, work: Path) -> Iterator[Manifest | None]:
+        """Manifest of each stage in the run's folder of which something is kept, in order."""
+        is_useful = not self.restart
+        for origin in self.origins:
+            manifest = Manifest.read(work / origin.stage)
+            is_useful &= manifest is not None and manifest.origin == origin.hash
+            yield manifest if is_useful else None
 
 
 def _pairs(path: Path | None) -> NDArray[np.int64] | None:
@@ -245,9 +281,20 @@ def _normalized_path(work: Path) -> Path:
     return work.absolute() / "features" / "features.npy"
 
 
-def _inspected(settings: RunSettings, work: Path) -> tuple[FileContent, Mapping[str, Any]]:
+def _check_outside(features: Path, work: Path) -> None:
+    """Raise `InputError` if the features are in a stage of a run that is to be forgotten."""
+    if any(features.resolve().is_relative_to((work / stage).resolve()) for stage in STAGES):
+        raise InputError(
+            f"features {features} are the run's own, which --restart removes; move them to another "
+            "place first."
+        )
+
+
+def _inspected(
+    settings: RunSettings, work: Path, *, restart: bool
+) -> tuple[FileContent, Mapping[str, Any]]:
     """Content and facts of the features: as the run knows them, or from the file."""
-    manifest = Manifest.read(work / "features")
+    manifest = None if restart else Manifest.read(work / "features")
     known = None if manifest is None else manifest.facts.get("content")
     before = None if known is None else FileContent(**known)
     content = FileContent.of(settings.features, before)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facelink import context_prediction, judging
 from facelink.context_prediction import ContextJudge
+from facelink.errors import InputError
 from facelink.features import normalize_rows, open_features, open_rows
 from facelink.link_prediction import (
     CombineDirections,
@@ -24,11 +25,13 @@ from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.parquet_rows import ParquetRows
 from facelink.stages.blocks import mapped
+from facelink.stages.content import hash_of_model
 from facelink.stages.engine import Arrays, Block
 from facelink.subgraphs import SubgraphSettings
 
 SEARCH_NAME = "search.safetensors"
 OFFSETS_NAME = "offsets.npy"
+_COPIES_OF_PARQUET = 2
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,12 @@ class FeaturesFile:
         return self.path.suffix.lower() in (".npy", ".bin", ".safetensors")
 
     def n_rows_held(self, n_faces: int) -> int:
-        """Rows, of so many, that are in memory while some are read, besides mapped files."""
+        """Rows, of so many, that are in memory while some are read, besides mapped files.
+
+        Those of Parquet count twice: as they are read, and as one array.
+        """
         if self.path.suffix.lower() == ".parquet":
-            return ParquetRows(self.path).most_rows_at_once
+            return _COPIES_OF_PARQUET * ParquetRows(self.path).most_rows_at_once
         return 0 if self.is_mapped else n_faces
 
 
@@ -132,8 +138,13 @@ class JudgePivots:
         Normalised ones.
     neighbors : Path
         Folder of the neighbours' arrays.
-    model, device, precision : str
-        As for `LinkageClustering`; a model by its name or folder.
+    model : str
+        As for `LinkageClustering`, by its name or folder.
+    model_hash : str
+        What the model has to be, as of `hash_of_model`.
+    device, precision : str
+        As for `LinkageClustering`; not ``"auto"``, which every machine may read
+        otherwise.
     subgraphs : SubgraphSettings
         Those to judge.
     table_bytes : int
@@ -143,6 +154,7 @@ class JudgePivots:
     features: FeaturesFile
     neighbors: Path
     model: str
+    model_hash: str
     device: str
     precision: Precision
     subgraphs: SubgraphSettings
@@ -167,8 +179,19 @@ class JudgePivots:
         return judging.pivots_per_batch(self.subgraphs, model.device)
 
     def open(self) -> Callable[[Block], Arrays]:
-        """Load the model, and compute what concerns all of the collection."""
+        """Load the model, and compute what concerns all of the collection.
+
+        Raises
+        ------
+        InputError
+            If the model is another by now, or damaged.
+        """
         model = load_link_model(self.model, choose_device(self.device))
+        if hash_of_model(model) != self.model_hash:
+            raise InputError(
+                f"model {self.model}: it has changed since the run began. What is finished is "
+                "kept; let nobody write it, and run again."
+            )
         graph, k = open_graph(self.neighbors), self.subgraphs.k_at_hop[0]
         if model is None:
             similarities = graph.similarities[:, :k]

@@ -54,11 +54,18 @@ def test_a_dry_run_writes_nothing(succeed, features, tmp_path):
     table = succeed("run", features, "--work", work, "--dry-run").out
     states = {line.split()[0]: line.split()[1] for line in table.splitlines()[1:]}
     assert (states["neighbors"], states["likelihoods"]) == ("all", "0")
+    given = ("run", features, "--work", work, "--dry-run", "--json", "--restart")
+    plan = json.loads(succeed(*given, "--out", tmp_path / "new" / "people.csv").out)
+    assert not any(stage["is_done"] for stage in plan["stages"])
+    assert not (tmp_path / "new").exists()
+    assert (work / "neighbors" / "indices.npy").exists()
 
 
 def test_what_does_not_fit_is_refused(refused, features, tmp_path):
     message = refused("run", features, "--work", tmp_path / "work", "--memory", "64M")
     assert "memory=64M: the stage" in message
+    out = ("--out", tmp_path / "people.xyz", "--dry-run")
+    assert "people.xyz" in refused("run", features, "--work", tmp_path / "work", *out)
     assert "unknown key" in refused("run", bad_config(tmp_path), "--work", tmp_path / "work")
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from facelink.errors import InputError
 from facelink.neighbors import exact, prepared, search
+from facelink.neighbors.exact import RecallSample
 from facelink.neighbors.graph import MISSING
+from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.search import find_neighbors
 from tests.helpers import clustered_features, unit_rows
 from tests.reference.neighbors import cosines, nearest_neighbors
@@ -136,6 +138,13 @@ class TestApproximate:
         low = find_neighbors(features, self.K, "hnsw", recall_target=0.01)
         high = find_neighbors(features, self.K, "hnsw", recall_target=0.995)
         assert low.recall < 0.995 <= high.recall
+
+    def test_hnsw_ends_where_walking_farther_finds_no_more(self, monkeypatch):
+        features = unit_rows(np.random.default_rng(0).normal(size=(3_000, 64)).astype(np.float32))
+        monkeypatch.setattr(prepared, "_LEAST_GAIN", 0.5)
+        search = PreparedSearch.prepare(features, self.K, "hnsw", recall_target=1.0)
+        assert search.walk.hnsw.efSearch == self.K + 1 + exact.N_SPARE_CANDIDATES
+        assert search.recall == search._found_of(RecallSample.draw(features, self.K, 0)) < 1
 
     def test_the_lowest_target_looks_into_cells_enough_for_all_neighbours(self):
         graph = find_neighbors(self.FEATURES[:100], 90, "ivf", recall_target=0.01)

@@ -83,6 +83,19 @@ def test_shards_answer_nothing_that_is_known_to_be_too_far(tmp_path):
     assert 0 < sum(len(answer.ids) for answer in far) < sum(len(answer.ids) for answer in near) / 4
 
 
+@pytest.mark.parametrize("n_shards", [2, 3])
+def test_a_shard_without_members_answers_nothing(tmp_path, n_shards):
+    """Of cells of duplicates all but one are empty."""
+    features = np.repeat(clustered_features(2, 1, 8)[0], 60, axis=0)
+    search = prepared(1.0, features, k=5)
+    shards = shards_of(search, n_shards, tmp_path)
+    assert n_shards < 3 or min(len(shard.features) for shard in shards) == 0
+    everyone = np.arange(len(features))
+    found = found_for(Queries.begin(search, everyone), shards, everyone, k=5)
+    for there, here in zip(found, search.rows(everyone), strict=True):
+        np.testing.assert_array_equal(there, here)
+
+
 def test_each_member_is_in_one_shard_and_shards_are_about_equal(tmp_path):
     search = prepared()
     shards = shards_of(search, 4, tmp_path)

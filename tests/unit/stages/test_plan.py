@@ -8,6 +8,7 @@ import pytest
 
 from facelink.context_prediction import ContextJudge
 from facelink.errors import InputError
+from facelink.features import save_features
 from facelink.models.compiled import projected_bytes
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.search import find_neighbors
@@ -15,6 +16,7 @@ from facelink.stages import needs as needs_module
 from facelink.stages.manifest import Manifest
 from facelink.stages.needs import (
     BLOCK_ROWS,
+    PROGRAM_BYTES,
     block_memory,
     choose_block_rows,
     machine_memory_bytes,
@@ -124,6 +126,21 @@ class TestNeeds:
             assert one.disk_bytes == pytest.approx(written, rel=tolerance), one.stage
         assert sum(missing_disk_bytes(task_of(settings, done), done)) < planned[3].disk_bytes
 
+    def test_what_is_done_again_needs_the_disk_that_it_grows_by(self, settings, done):
+        wider = replace(settings, k_at_hop=(200,))
+        added = list(missing_disk_bytes(task_of(wider, done), done))
+        k = 200 - 80
+        assert added[0] == 0
+        assert added[1:3] == pytest.approx([8 * 400 * k, 4 * 400 * k], rel=0.1)
+        anew = Task.load(settings, done, restart=True)
+        assert sum(missing_disk_bytes(anew, done)) < sum(added)
+
+    def test_parquet_is_held_twice_while_it_is_read(self, settings, tmp_path):
+        save_features(tmp_path / "faces.parquet", np.load(settings.features).astype(np.float64))
+        task = task_of(replace(settings, features=tmp_path / "faces.parquet"), tmp_path / "work")
+        of_rows = needs(task, 4_096)[0].memory_bytes - PROGRAM_BYTES - 12 * 4_096 * 32
+        assert of_rows == 400 * 32 * 16
+
     @pytest.mark.parametrize("block_rows", BLOCK_ROWS)
     def test_blocks_are_as_large_as_the_memory_allows(self, settings, tmp_path, block_rows):
         task = task_of(settings, tmp_path, (20_000, 256))
@@ -179,6 +196,10 @@ class TestPlan:
         changed = replace(settings, combine="max")
         states = [stage.is_done for stage in plan(task_of(changed, done), done)]
         assert states == [True, True, True, False, False]
+
+    def test_nothing_counts_that_is_to_be_forgotten(self, settings, done):
+        task = Task.load(settings, done, restart=True)
+        assert not any(stage.is_done for stage in plan(task, done))
 
     def test_what_a_run_would_refuse_is_refused(self, settings, tmp_path):
         (tmp_path / "notes.txt").touch()

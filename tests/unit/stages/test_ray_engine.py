@@ -157,15 +157,21 @@ class DyingSteps:
         raise AssertionError("steps are not taken at once by a cluster")
 
 
-def test_shards_give_the_neighbors_of_one_machine_though_workers_are_killed(engine, tmp_path):
+def sharded(folder):
+    """A search of 600 faces and the work that asks its three shards."""
     faces = make_faces(SyntheticSettings(n_faces=600, n_features=16), seed=0)
-    np.save(tmp_path / "faces.npy", faces.features)
+    np.save(folder / "faces.npy", faces.features)
     search = PreparedSearch.prepare(faces.features, 10, "ivf")
-    search.save(tmp_path / "search.safetensors")
-    shards = tuple(tmp_path / f"{number}.safetensors" for number in range(3))
+    search.save(folder / "search.safetensors")
+    shards = tuple(folder / f"{number}.safetensors" for number in range(3))
     write_shards(search, shards)
-    begin = BeginQueries(FeaturesFile(tmp_path / "faces.npy"), tmp_path / "search.safetensors")
-    work = DyingSteps.of(AskShards(begin, shards, 10), tmp_path)
+    begin = BeginQueries(FeaturesFile(folder / "faces.npy"), folder / "search.safetensors")
+    return search, AskShards(begin, shards, 10)
+
+
+def test_shards_give_the_neighbors_of_one_machine_though_workers_are_killed(engine, tmp_path):
+    search, work = sharded(tmp_path)
+    work = DyingSteps.of(work, tmp_path)
     blocks = blocks_between(0, 600, 250)
     found = dict(engine.map(work, blocks, memory_bytes=1 << 20))
     assert (tmp_path / "beginning").exists()
@@ -335,6 +341,39 @@ def test_workers_that_are_lost_again_and_again(engine, tmp_path):
     marks = tuple(tmp_path / str(number) for number in range(MAX_RETRIES + 1))
     with pytest.raises(OutputError, match=r"rows 0 to 9 could not be computed.*lost 2 times"):
         list(engine.map(Work(Squares(), marks), [Block(0, 10)]))
+
+
+def test_a_step_that_is_lost_again_and_again(engine, tmp_path):
+    """It is not the last one, which is the one that is waited for."""
+    _, work = sharded(tmp_path)
+    marks = tuple(tmp_path / str(number) for number in range(MAX_RETRIES + 1))
+    lost = DyingSteps(Work(work.begin, marks), work.rounds)
+    with pytest.raises(OutputError, match=r"rows 0 to 9 could not be computed.*lost 2 times"):
+        list(engine.map(lost, [Block(0, 10)]))
+
+
+def with_nodes(*resources):
+    engine = RayEngine()
+    nodes = [{"NodeID": str(i), "Alive": True, "Resources": one} for i, one in enumerate(resources)]
+    engine._ray = SimpleNamespace(nodes=lambda: nodes)
+    return engine
+
+
+def test_a_machine_without_cores_for_tasks_does_not_count():
+    head, worker = {"memory": 64 << 30}, {"memory": 4 << 30, "CPU": 2}
+    with_nodes(head, worker)._check_memory(4 << 30, "a block")
+    with pytest.raises(InputError, match="more than 4,096 MiB"):
+        with_nodes(head, worker)._check_memory(6 << 30, "a block")
+    with pytest.raises(OutputError, match="no machine of the Ray cluster has a core for tasks"):
+        with_nodes(head)._check_memory(1, "a block")
+
+
+def test_the_memory_of_a_cluster_of_its_own_is_what_was_allowed():
+    given = {}
+    engine = RayEngine(memory_bytes=3 << 30, n_workers=2)
+    engine._module = SimpleNamespace(init=lambda address, **options: given.update(options))
+    assert engine._ray is engine._module
+    assert (given["_memory"], given["num_cpus"]) == (3 << 30, 2)
 
 
 def test_it_connects_only_when_there_is_work():

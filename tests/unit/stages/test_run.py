@@ -1,5 +1,8 @@
+import os
 import pickle
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +11,16 @@ from facelink import judging
 from facelink.clustering import LinkageClustering
 from facelink.errors import InputError, OutputError
 from facelink.features import load_features, save_features
+from facelink.files import load_arrays, save_arrays
 from facelink.labels import load_labels
 from facelink.link_prediction import combine_directions
+from facelink.neighbors import prepared
 from facelink.stages import needs
 from facelink.stages.engine import LocalEngine
 from facelink.stages.manifest import Manifest
 from facelink.stages.run import run
 from facelink.stages.settings import RunSettings
-from facelink.stages.work import FindNeighbors, open_graph
+from facelink.stages.work import FindNeighbors, JudgePivots, open_graph
 from tests.helpers import clustered_features
 
 FEATURES, LABELS = clustered_features(50, 8, 32, spread=0.9)
@@ -171,6 +176,100 @@ class TestWhatIsDoneAgain:
         assert ("scores" in result.report) == ("labels_true" in changes)
         page = (tmp_path / "work" / "report.md").read_text()
         assert ("BCubed" in page) == ("labels_true" in changes)
+
+    def test_what_auto_chooses_counts_and_not_its_name(self, settings, tmp_path, monkeypatch):
+        run(settings, tmp_path / "work")
+        heard = Heard()
+        run(replace(settings, neighbor_method="exact"), tmp_path / "work", listener=heard)
+        assert heard.stages == []
+        monkeypatch.setattr(prepared, "AUTO_EXACT_LIMIT", 100)
+        run(settings, tmp_path / "work", listener=heard)
+        assert heard.stages == ["neighbors", "likelihoods", "links", "labels"]
+
+    @pytest.mark.parametrize(
+        ("changes", "stages"),
+        [
+            ({"precision": "float32"}, []),  # "auto" is float32 in tests
+            ({"precision": "bfloat16"}, ["likelihoods", "links", "labels"]),
+        ],
+        ids=str,
+    )
+    def test_precision_of_a_link_gcn(self, settings, trained_model, tmp_path, changes, stages):
+        of_model = replace(settings, model=str(trained_model))
+        run(of_model, tmp_path / "work")
+        heard = Heard()
+        run(replace(of_model, **changes), tmp_path / "work", listener=heard)
+        assert heard.stages == stages
+
+    def test_precision_is_nothing_to_the_context_model(self, settings, tmp_path):
+        run(settings, tmp_path / "work")
+        heard = Heard()
+        run(replace(settings, precision="bfloat16"), tmp_path / "work", listener=heard)
+        assert heard.stages == []
+
+
+class TestRestart:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"features": Path("nowhere.npy")},
+            {"k_at_hop": (400,)},
+            {"memory": "100M"},
+            {"model": "nowhere"},
+        ],
+        ids=str,
+    )
+    def test_what_is_there_stays_if_something_is_refused(self, settings, tmp_path, changes):
+        work = tmp_path / "work"
+        run(settings, work)
+        with pytest.raises(InputError):
+            run(replace(settings, **changes), work, restart=True)
+        heard = Heard()
+        run(settings, work, listener=heard)
+        assert heard.stages == []
+
+    def test_it_does_not_remove_its_own_features(self, settings, tmp_path):
+        np.save(tmp_path / "features.npy", 2 * FEATURES)
+        run(replace(settings, features=tmp_path / "features.npy"), tmp_path / "work")
+        own = tmp_path / "work" / "features" / "features.npy"
+        with pytest.raises(InputError, match="are the run's own, which --restart removes"):
+            run(replace(settings, features=own), tmp_path / "work", restart=True)
+        assert own.exists()
+
+
+class TestWhatChangesMeanwhile:
+    def test_nothing_is_kept_of_changed_features(self, settings, tmp_path):
+        copied, work = tmp_path / "features.npy", tmp_path / "work"
+        shutil.copy(settings.features, copied)
+
+        class Writing(LocalEngine):
+            """The second block of neighbours comes from other features."""
+
+            def map(self, work, blocks, memory_bytes=0):
+                for number, found in enumerate(super().map(work, blocks)):
+                    if isinstance(work, FindNeighbors) and number == 1:
+                        os.utime(copied, ns=(0, 0))
+                    yield found
+
+        with pytest.raises(InputError, match="changed while it was being used"):
+            run(replace(settings, features=copied), work, engine=Writing())
+        assert Manifest.read(work / "neighbors").n_done == 150
+
+    def test_a_model_that_is_trained_on(self, settings, trained_model, tmp_path):
+        model = tmp_path / "model"
+        shutil.copytree(trained_model, model)
+
+        class Training(LocalEngine):
+            def map(self, work, blocks, memory_bytes=0):
+                if isinstance(work, JudgePivots):
+                    arrays, metadata = load_arrays(model / "model.safetensors", "model")
+                    arrays["convs.0.bias"] += 1
+                    save_arrays(model / "model.safetensors", arrays, metadata)
+                return super().map(work, blocks)
+
+        with pytest.raises(InputError, match="model: it has changed since the run began"):
+            run(replace(settings, model=str(model)), tmp_path / "work", engine=Training())
+        assert Manifest.read(tmp_path / "work" / "likelihoods").n_done == 0
 
 
 class TestEngines:
