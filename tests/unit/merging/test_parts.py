@@ -75,7 +75,7 @@ def test_more_evidence_is_asked_for_while_a_component_is_too_large(monkeypatch):
         for level in (LIKELY_EVIDENCE, *parts._MORE_EVIDENCE)
     }
     all_levels = set()
-    for limit in (10_000, largest[LIKELY_EVIDENCE] - 1, largest[2.0] - 1, 5):
+    for limit in (10_000, largest[LIKELY_EVIDENCE] - 1, largest[2.0] - 1, min(largest.values())):
         level = next(level for level, size in largest.items() if size <= limit)
         all_levels.add(level)
         monkeypatch.setattr(parts, "_LARGEST_COMPONENT", limit)
