@@ -71,9 +71,11 @@ class Links:
                 f"to {_MAX_INSTANCES}."
             )
         if self.n_neighbors is not None and not (
-            _is_whole(self.n_neighbors) and self.n_neighbors >= 1
+            _is_whole(self.n_neighbors) and 1 <= self.n_neighbors <= _MAX_INSTANCES
         ):
-            raise InputError(f"n_neighbors={self.n_neighbors!r}; links have at least 1, or None.")
+            raise InputError(
+                f"n_neighbors={self.n_neighbors!r}; links have from 1 to {_MAX_INSTANCES}, or None."
+            )
         if n_links == 0:
             return
         first, second = self.pairs[:, 0], self.pairs[:, 1]

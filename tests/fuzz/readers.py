@@ -34,7 +34,7 @@ from facelink.models.saved import CONFIG_NAME, WEIGHTS_NAME
 from facelink.neighbors.files import load_graph, save_graph
 from facelink.neighbors.graph import NeighborGraph
 from facelink.neighbors.prepared import PreparedSearch
-from facelink.neighbors.shards import IndexShard, Queries, write_shards
+from facelink.neighbors.shards import FoundSoFar, IndexShard, Queries, write_shards
 from facelink.pairs import load_pairs
 from facelink.stages.manifest import MANIFEST_NAME, FinishedBlock, Manifest, Origin
 from facelink.stages.settings import RunSettings
@@ -122,9 +122,12 @@ def _shard(path: Path) -> object:
     shard, search = IndexShard.load(path), _prepared_search()
     if shard.features.shape[1] != FEATURES.shape[1]:
         return None
-    queries = Queries.begin(search, np.arange(len(FEATURES)))
-    queries = queries.with_answers([shard.look_nearby(queries)])
-    return queries.with_answers([shard.look_farther(queries, 3)]).neighbors(3)
+    everyone = np.arange(len(FEATURES))
+    queries = Queries.begin(search, everyone)
+    found = FoundSoFar.nothing(everyone, queries.n_kept)
+    found = found.with_answers([shard.look_nearby(queries)])
+    queries = queries.for_better_than(found, 3)
+    return found.with_answers([shard.look_farther(queries)]).neighbors(3)
 
 
 def _run_settings(path: Path) -> object:

@@ -36,6 +36,7 @@ def test_no_links_at_all_are_links():
         ({"one_sided": np.zeros(2, np.int64)}, "bool marks, got float32 and int64"),
         ({"n_instances": 3}, "from 0 to 2.*got ids from 0 to 3"),
         ({"n_instances": -1}, "n_instances=-1"),
+        ({"n_neighbors": 10**30}, r"n_neighbors=10+; links have from 1 to \d+, or None"),
         ({"pairs": np.array([[-1, 1], [1, 3]], np.int32)}, "got ids from -1 to 3"),
         ({"pairs": np.array([[1, 0], [1, 3]], np.int32)}, "smaller id first"),
         ({"pairs": np.array([[0, 1], [2, 2]], np.int32)}, "two different instances"),

@@ -22,6 +22,9 @@ _ROW_BLOCK = 65_536
 _MAX_PADDING = 16
 """A sparse graph becomes a table as wide as its longest row, but at most so many times larger."""
 
+_ALWAYS_PADDED = 1 << 22
+"""Places of a table that is not too large, however few entries there are; it takes some 270 MB."""
+
 
 @dataclass(frozen=True, eq=False)
 class NeighborGraph:
@@ -184,7 +187,7 @@ class NeighborGraph:
             raise InputError(f"values={values!r}; choose 'distance' or 'similarity'.")
         lengths = np.diff(csr.indptr)
         width = int(lengths.max(initial=0))
-        if len(lengths) * width > _MAX_PADDING * max(csr.nnz, 1 << 22):
+        if len(lengths) * width > max(_MAX_PADDING * csr.nnz, _ALWAYS_PADDED):
             raise InputError(
                 f"row {lengths.argmax()} of the sparse graph lists {width} neighbours, but the "
                 f"{len(lengths)} rows hold {csr.nnz} in all; keep the nearest ones of each row."

@@ -32,6 +32,7 @@ from facelink.neighbors.visits import Reach, Seekers, Visits, by_cell, promising
 from facelink.neighbors.walking import BestMembers, cosines, least_similarity
 
 _FORMAT, _VERSION = "facelink.index_shard", 4
+_MAX_CELL = np.iinfo(np.int32).max
 
 
 class Answer(NamedTuple):
@@ -205,9 +206,11 @@ class IndexShard:
             metadata.get("format") != _FORMAT
             or metadata.get("version") != _VERSION
             or not isinstance(first_cell, int)
+            or not 0 <= first_cell <= _MAX_CELL
             or features.dtype != np.float32
             or members.dtype != np.int32
             or found is None
+            or found[0].cells.n_cells == 0
         ):
             raise InputError(f"index shard {path}: not one of this version; prepare it again.")
         return cls(first_cell, found[0], features, found[1])

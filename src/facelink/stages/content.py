@@ -95,6 +95,15 @@ class FileContent:
         content.check_unchanged()
         return content
 
+    @classmethod
+    def from_value(cls, value: Any) -> Self | None:
+        """What `as_dict` gave, as JSON values; None if it is anything else."""
+        kinds = {"path": str, "n_bytes": int, "modified_ns": int, "inode": int, "hash": str}
+        if not isinstance(value, dict) or value.keys() != kinds.keys():
+            return None
+        is_known = all(type(value[name]) is kind for name, kind in kinds.items())
+        return cls(**value) if is_known else None
+
     def check_unchanged(self) -> None:
         """Raise `InputError` if the file has changed since it was read."""
         path = Path(self.path)

@@ -68,7 +68,7 @@ def check_is_run(folder: Path) -> None:
     mark = folder / _MARK
     try:
         is_run = json.loads(mark.read_text(encoding="utf-8")).get("format") == _FORMAT
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         is_run = False
     if not folder.exists() or is_run:
         return

@@ -128,20 +128,32 @@ class Manifest:
             stored = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
             if (stored.pop("format"), stored.pop("version")) != (_FORMAT, _VERSION):
                 return None
-            checksum = stored.pop("checksum", None)
-            if checksum is not None and checksum != hash_of(stored):  # a run begun earlier has none
+            if stored.pop("checksum") != hash_of(stored):
                 return None
             blocks = tuple(FinishedBlock(**block) for block in stored.pop("blocks"))
             manifest = cls(**stored, blocks=blocks)
             return manifest if manifest._is_sound() else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def _is_sound(self) -> bool:
-        """Whether the blocks are rows in order, none of them twice."""
+        """Whether values are of their types, and blocks rows in order, none twice, all if done."""
+        dicts = (self.settings, self.inputs, self.versions, self.files, self.facts)
+        dicts += tuple(block.checksums for block in self.blocks)
+        counts = (self.n_rows, self.peak_memory_bytes, self.peak_own_memory_bytes)
+        counts += tuple(n for one in self.blocks for n in (one.start, one.stop, one.n_bytes))
+        seconds = (self.seconds, *(block.seconds for block in self.blocks))
+        if not (
+            all(isinstance(one, dict) for one in dicts)
+            and all(type(one) is int for one in counts)
+            and all(type(one) in (int, float) for one in seconds)
+            and type(self.is_complete) is bool
+        ):
+            return False
         edges = [0, *(edge for block in self.blocks for edge in (block.start, block.stop))]
         edges.append(self.n_rows)
-        return all(first <= second for first, second in pairwise(edges))
+        in_order = all(first <= second for first, second in pairwise(edges))
+        return in_order and (not self.is_complete or self.n_done == self.n_rows)
 
     def write(self, folder: Path) -> None:
         """Write it into a folder, whole or not at all; `OutputError` if that fails."""

@@ -95,6 +95,9 @@ max_cluster_size, device, precision
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name}={value}; it must be at least {least}.")
+        for name in _PATHS:
+            if "\0" in str(getattr(self, name)):
+                raise InputError(f"{name}: a zero byte in the path; no file has such a name.")
         if not 0 < self.recall <= 1:
             raise InputError(f"recall={self.recall}; choose a share in (0, 1].")
         if self.memory is not None:
@@ -113,12 +116,14 @@ max_cluster_size, device, precision
         path = existing_file(path, "settings")
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"settings {path}: not a readable TOML file ({error}).") from error
         try:
             return cls.from_values(values, path.parent)
         except InputError as error:
             raise InputError(f"settings {path}: {error}") from error
+        except ValueError as error:  # a number too long to be printed
+            raise InputError(f"settings {path}: a value is of no use ({error}).") from error
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], folder: Path) -> Self:

@@ -295,8 +295,7 @@ def _inspected(
 ) -> tuple[FileContent, Mapping[str, Any]]:
     """Content and facts of the features: as the run knows them, or from the file."""
     manifest = None if restart else Manifest.read(work / "features")
-    known = None if manifest is None else manifest.facts.get("content")
-    before = None if known is None else FileContent(**known)
+    before = None if manifest is None else FileContent.from_value(manifest.facts.get("content"))
     content = FileContent.of(settings.features, before)
     if before is not None and before.hash != content.hash:
         raise InputError(

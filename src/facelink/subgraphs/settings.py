@@ -25,7 +25,8 @@ class SubgraphSettings:
     Raises
     ------
     InputError
-        If there is no hop, or a count is not a whole number of at least 1.
+        If there is no hop, a count is not a whole number of at least 1, or
+        `include_pivot` is not a bool.
     """
 
     k_at_hop: tuple[int, ...] = (80, 5)
@@ -42,6 +43,8 @@ class SubgraphSettings:
             raise InputError(
                 f"n_edge_neighbors={self.n_edge_neighbors}; give a whole number of at least 1."
             )
+        if not isinstance(self.include_pivot, (bool, np.bool_)):
+            raise InputError(f"include_pivot={self.include_pivot!r}; give True or False.")
         object.__setattr__(self, "k_at_hop", tuple(int(k) for k in hops))
         object.__setattr__(self, "n_edge_neighbors", int(self.n_edge_neighbors))
 

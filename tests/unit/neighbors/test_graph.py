@@ -152,7 +152,8 @@ class TestFromCandidates:
             NeighborGraph.from_candidates([[1], [0]], [[0.5], [0.5]], 0)
 
     def test_a_sparse_graph_with_one_very_long_row_is_refused(self, monkeypatch):
-        monkeypatch.setattr(graph_module, "_MAX_PADDING", 0)
+        monkeypatch.setattr(graph_module, "_MAX_PADDING", 2)
+        monkeypatch.setattr(graph_module, "_ALWAYS_PADDED", 5)
         with pytest.raises(InputError, match="row 1 of the sparse graph lists 2 neighbours"):
             NeighborGraph.from_csr(sparse.csr_matrix(([0.1, 0.2], ([1, 1], [0, 2])), shape=(3, 3)))
 

@@ -42,6 +42,11 @@ def answer_of(connection):
     return received.decode("latin-1")
 
 
+def send_for_ever(connection, request):
+    while True:
+        connection.sendall(request)
+
+
 def head(port, *more):
     lines = [f"Host: 127.0.0.1:{port}", f"{security.TOKEN_HEADER}: {TOKEN}", *more]
     return ("POST /api/merge HTTP/1.1\r\n" + "\r\n".join(lines)).encode()
@@ -86,6 +91,25 @@ def test_a_body_that_does_not_end_is_answered(connect, monkeypatch):
     lines = head(connect.port, "Content-Length: 5000", "Connection: close")
     connection.sendall(lines + b"\r\n\r\n{")
     assert answer_of(connection).startswith("HTTP/1.1 408")
+
+
+def test_the_rest_of_a_body_that_was_answered_has_to_come_too(connect):
+    connection = connect()
+    lines = f"POST / HTTP/1.1\r\nHost: elsewhere:{connect.port}\r\nContent-Length: 1000\r\n\r\n"
+    connection.sendall(lines.encode())
+    assert connection.recv(65536).startswith(b"HTTP/1.1 421")
+    connection.sendall(b"{")
+    connection.settimeout(20 * SECONDS)
+    assert answer_of(connection) == ""
+
+
+def test_a_client_that_does_not_read_is_hung_up_on(connect, monkeypatch):
+    monkeypatch.setattr(patience, "READ_SECONDS", SECONDS)
+    connection = connect()
+    request = f"GET /page.js HTTP/1.1\r\nHost: 127.0.0.1:{connect.port}\r\n\r\n".encode()
+    connection.settimeout(20 * SECONDS)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        send_for_ever(connection, request)
 
 
 @pytest.mark.parametrize("way", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])

@@ -6,6 +6,7 @@ import pytest
 
 from facelink.errors import InputError, OutputError
 from facelink.stages.blocks import ArraySpec, BlockStore, mapped
+from facelink.stages.content import hash_of
 from facelink.stages.engine import Block
 from facelink.stages.manifest import MANIFEST_NAME, Manifest, Origin
 
@@ -147,7 +148,7 @@ def test_a_file_that_lies_about_its_size_is_not_mapped(store):
 
 
 def test_a_manifest_with_a_flipped_bit_is_not_believed(store):
-    store.write(Block(0, 4), rows(0, 4), seconds=1.5)
+    store.write(Block(0, 10), rows(0, 10), seconds=1.5)
     store.complete({"recall": 0.98, "content": {"hash": "ab", "n_bytes": 12}}, seconds=2.5)
     path, manifest = store.folder / MANIFEST_NAME, store.manifest
     assert Manifest.read(store.folder) == manifest
@@ -161,9 +162,38 @@ def test_a_manifest_with_a_flipped_bit_is_not_believed(store):
             assert found is None or found == manifest, flipped[place - 10 : place + 10]
 
 
-def test_a_manifest_from_before_there_were_checksums_is_read(store):
-    path = store.folder / MANIFEST_NAME
-    stored = json.loads(path.read_text())
-    del stored["checksum"]
-    path.write_text(json.dumps(stored))
-    assert Manifest.read(store.folder) == store.manifest
+def rewritten(folder, **changes):
+    """The manifest with other values and a checksum that fits them."""
+    path = folder / MANIFEST_NAME
+    head = {name: (stored := json.loads(path.read_text()))[name] for name in ("format", "version")}
+    body = {name: value for name, value in stored.items() if name not in (*head, "checksum")}
+    body |= changes
+    path.write_text(json.dumps({**head, "checksum": hash_of(body), **body}))
+    return Manifest.read(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"facts": None},
+        {"versions": None},
+        {"files": []},
+        {"n_rows": 10.0},
+        {"n_rows": True},
+        {"seconds": "long"},
+        {"is_complete": 1},
+        {"is_complete": True, "blocks": []},
+        {"blocks": [{"start": 0.0, "stop": 4, "n_bytes": 0, "checksums": {}, "seconds": 0}]},
+        {"blocks": [{"start": 0, "stop": 4, "n_bytes": 0, "checksums": None, "seconds": 0}]},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_other_types_is_not_read(store, changes):
+    assert rewritten(store.folder) == store.manifest
+    assert rewritten(store.folder, **changes) is None
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{}", "", "[]", '{"format": "facelink.stage"}'])
+def test_what_is_no_manifest_is_none(store, text):
+    (store.folder / MANIFEST_NAME).write_text(text)
+    assert Manifest.read(store.folder) is None

@@ -1,3 +1,4 @@
+import json
 import os
 
 import numpy as np
@@ -34,6 +35,14 @@ def test_a_file_that_is_gone_has_changed(file):
     file.unlink()
     with pytest.raises(InputError, match="changed while it was being used"):
         known.check_unchanged()
+
+
+def test_it_is_read_from_its_json_form_and_nothing_else(file):
+    content = FileContent.of(file)
+    value = content.as_dict()
+    assert FileContent.from_value(json.loads(json.dumps(value))) == content
+    for other in (None, [], {"x": 1}, {**value, "inode": "1"}, {**value, "more": 1}):
+        assert FileContent.from_value(other) is None
 
 
 def test_hashes_of_parts(file):

@@ -57,6 +57,10 @@ class TestRead:
             ('features = "f.npy"\nmemory = "much"', "memory='much'; give a size such as 8G"),
             ('features = "f.npy"\nblock_rows = 0', "block_rows=0; it must be at least 1"),
             ("features = ", "not a readable TOML file"),
+            (f"features = 'f.npy'\nseed = {'1' * 5000}", "not a readable TOML file"),
+            (f"features = {'[' * 100_000}", "not a readable TOML file"),
+            (f"features = 'f.npy'\nrecall = 0x{'F' * 5000}", "a value is of no use"),
+            ('features = "f.npy"\nout = "a\\u0000.npy"', "out: a zero byte in the path"),
         ],
     )
     def test_what_is_wrong_is_named(self, tmp_path, text, message):

@@ -220,6 +220,8 @@ class TestSettings:
         [
             ({"k_at_hop": ()}, r"k_at_hop=\(\); give at least one hop"),
             ({"k_at_hop": (8, 0)}, r"k_at_hop=\(8, 0\)"),
+            ({"include_pivot": -479}, "include_pivot=-479; give True or False"),
+            ({"include_pivot": None}, "include_pivot=None"),
             ({"k_at_hop": (8, 2.5)}, r"k_at_hop=\(8, 2\.5\).*whole number"),
             ({"k_at_hop": "80"}, "whole number of at least 1"),
             ({"n_edge_neighbors": 0}, "n_edge_neighbors=0; give a whole number"),
