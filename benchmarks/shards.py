@@ -1,8 +1,10 @@
 """What it costs to ask an index in shards: seconds and bytes of each step, for each face.
 
-    python -m benchmarks.shards --run DIR [--shards 4] [--block 65536] [--blocks 1] [--out RECORD]
+    python -m benchmarks.shards --run DIR [--recall R] [--shards 4] [--block 65536] [--blocks 1]
+        [--out RECORD]
 
-DIR is the folder of a run of `facelink run` by ivf whose search is prepared. The shards are written
+DIR is the folder of a run of `facelink run` by ivf whose search is prepared; for another recall
+than the run's it is chosen anew how far to look. The shards are written
 to a temporary folder in it, which needs as much room as the features. Each step of a block is done
 as a task of a cluster would do it, on one thread; what it is given and what it returns are counted
 as they are pickled. Prints a Markdown table.
@@ -13,7 +15,7 @@ import pickle
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search, search_file
 from facelink.files import write_json
+from facelink.neighbors.cell_search import CellSearch
+from facelink.neighbors.exact import RecallSample
+from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
 from facelink.stages.engine import Block
 from facelink.stages.sharded import AskShards, BeginQueries
@@ -84,6 +89,15 @@ def _take(work: AskShards, blocks: Sequence[Block]) -> list[Step]:
     return steps
 
 
+def with_recall(search: PreparedSearch, recall: float) -> PreparedSearch:
+    """The same cells, looked into as far as another recall needs."""
+    assert search.cells is not None
+    sample = RecallSample.draw(search.features, search.n_neighbors, seed=0)
+    cells = CellSearch.for_recall(search.features, search.cells.index, sample, recall)
+    farther = replace(search, cells=cells)
+    return replace(farther, recall=sample.recall(farther.rows(sample.instances)[1]))
+
+
 def table(steps: Sequence[Step], n_faces: int) -> list[str]:
     """Lines of a Markdown table: each step for each face."""
     lines = [
@@ -106,6 +120,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Print the table and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a run")
+    parser.add_argument("--recall", type=float, help="by default that of the run")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--block", type=int, default=65_536, help="faces of a block")
     parser.add_argument("--blocks", type=int, default=1)
@@ -118,6 +133,8 @@ def main(args: Sequence[str] | None = None) -> None:
         tempfile.TemporaryDirectory(dir=options.run, prefix="shards-") as folder,
     ):
         search = prepared_search(options.run, features)
+        if options.recall is not None:
+            search = with_recall(search, options.recall)
         paths = tuple(Path(folder, f"{number}.safetensors") for number in range(options.shards))
         start = time.perf_counter()
         write_shards(search, paths)

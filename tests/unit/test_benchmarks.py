@@ -481,6 +481,8 @@ class TestRunFolders:
         assert record["steps"][0]["bytes_out"] > 100 * 32 * 4
         assert "400 faces in 3 shards, recall" in capsys.readouterr().out
         assert not list(run_folder.glob("shards-*"))
+        shards.main([*given, "--block", "50", "--recall", "1"])
+        assert record["recall"] < json.loads((tmp_path / "record.json").read_text())["recall"] == 1
 
     def test_more_recall_takes_more_comparisons(self, run_folder, tmp_path, capsys):
         out = tmp_path / "record.json"

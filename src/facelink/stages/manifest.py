@@ -138,11 +138,13 @@ class Manifest:
 
     def _is_sound(self) -> bool:
         """Whether values are of their types, and blocks rows in order, none twice, all if done."""
-        dicts = (self.settings, self.inputs, self.versions, self.files, self.facts)
-        dicts += tuple(block.checksums for block in self.blocks)
-        counts = (self.n_rows, self.peak_memory_bytes, self.peak_own_memory_bytes)
-        counts += tuple(n for one in self.blocks for n in (one.start, one.stop, one.n_bytes))
-        seconds = (self.seconds, *(block.seconds for block in self.blocks))
+        dicts = [self.settings, self.inputs, self.versions, self.files, self.facts]
+        counts = [self.n_rows, self.peak_memory_bytes, self.peak_own_memory_bytes]
+        seconds = [self.seconds]
+        for block in self.blocks:
+            dicts.append(block.checksums)
+            counts += [block.start, block.stop, block.n_bytes]
+            seconds.append(block.seconds)
         if not (
             all(isinstance(one, dict) for one in dicts)
             and all(type(one) is int for one in counts)
