@@ -25,13 +25,11 @@ from numpy.typing import NDArray
 from benchmarks.large import made_up
 from benchmarks.records import described
 from facelink.files import write_json
+from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.exact import RecallSample, search_candidates
 from facelink.neighbors.prepared import PreparedSearch
 
 K = 80
-_CELLS = 4
-"""Cells of faiss's inverted file, times √N, as in facelink's."""
-
 _TO_COMPILE, _WARM_UP_FACES = 2_000, 200
 
 Features = NDArray[np.float32]
@@ -48,7 +46,7 @@ def facelink_search(method: str, features: Features, recall: float) -> Search:
 def faiss_cells(features: Features, recall: float) -> Search:
     """An inverted file of faiss, float32; what it proposes is put in order as facelink does."""
     n, dim = features.shape
-    n_cells = round(_CELLS * n**0.5)
+    n_cells = number_of_cells(n)
     metric = faiss.METRIC_INNER_PRODUCT
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, n_cells, metric)
     index.train(features)
