@@ -297,7 +297,7 @@ def test_after_an_error_nothing_goes_on():
     engine._max_retries = 0
     engine._ray = SimpleNamespace(
         cluster_resources=lambda: {"CPU": 2},
-        nodes=lambda: [{"Alive": True, "Resources": {"memory": 1 << 40}}],
+        nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2, "memory": 1 << 40}}],
         remote=lambda **options: (
             lambda function: SimpleNamespace(remote=lambda function, item: item)
         ),
