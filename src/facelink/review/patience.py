@@ -14,7 +14,8 @@ HEAD_SECONDS = 10.0
 already, in seconds."""
 
 READ_SECONDS = 30.0
-"""How long a client may read nothing of an answer that does not fit on the way, in seconds."""
+"""How long a client may take until nearly all is read of an answer that does not fit on the way, in
+seconds."""
 
 MOST_HEAD_BYTES = 16_384
 """Address and headers of a request; more is answered 400."""

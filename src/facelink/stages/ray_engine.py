@@ -34,6 +34,7 @@ class RayEngine:
     """Works on blocks as tasks of a Ray cluster; use it in a ``with`` statement.
 
     It connects when it is first given work, which raises `OutputError` if there is no cluster.
+    A task has one core; `facelink run` therefore takes ``device="auto"`` for the processor.
 
     Parameters
     ----------
@@ -230,7 +231,8 @@ class RayEngine:
             raise InputError(
                 f"{what} needs about {memory_bytes / 2**20:,.0f} MiB, but no machine of the "
                 f"cluster lets a task have more than {most / 2**20:,.0f} MiB; give --block-rows a "
-                "lower number, or the cluster a machine with more memory. What is finished is kept."
+                "lower number, allow more --memory, or add a machine that has it. What is finished "
+                "is kept."
             )
 
     def _nodes(self) -> list[dict[str, Any]]:
@@ -282,13 +284,18 @@ class RayEngine:
             cause = self._cause(error)
             if isinstance(cause, FacelinkError):
                 raise cause from error
-            if not isinstance(cause, self._ray.exceptions.RayError):
+            if not self._is_loss(cause):
                 raise
             raise OutputError(
                 f"{what} could not be computed: its worker was lost {self._max_retries + 1} times "
                 f"({cause}). If workers run out of memory, give --block-rows a lower number; what "
                 "is finished is kept."
             ) from error
+
+    def _is_loss(self, cause: BaseException) -> bool:
+        """Whether something of the cluster was lost; a mere RayError stands for other errors."""
+        base: type[BaseException] = self._ray.exceptions.RayError
+        return isinstance(cause, base) and type(cause) is not base
 
     def _cause(self, error: BaseException) -> BaseException:
         """What ended a task, or one before it whose outcome it was to be given."""

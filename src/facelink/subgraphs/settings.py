@@ -47,6 +47,7 @@ class SubgraphSettings:
             raise InputError(f"include_pivot={self.include_pivot!r}; give True or False.")
         object.__setattr__(self, "k_at_hop", tuple(int(k) for k in hops))
         object.__setattr__(self, "n_edge_neighbors", int(self.n_edge_neighbors))
+        object.__setattr__(self, "include_pivot", bool(self.include_pivot))
 
     def limited_to(self, n_neighbors: int) -> "SubgraphSettings":
         """The same settings with every count cut to the neighbours that exist."""

@@ -83,13 +83,12 @@ def test_shards_answer_nothing_that_is_known_to_be_too_far(tmp_path):
     assert 0 < sum(len(answer.ids) for answer in far) < sum(len(answer.ids) for answer in near) / 4
 
 
-@pytest.mark.parametrize("n_shards", [2, 3])
-def test_a_shard_without_members_answers_nothing(tmp_path, n_shards):
+def test_a_shard_without_members_answers_nothing(tmp_path):
     """Of cells of duplicates all but one are empty."""
     features = np.repeat(clustered_features(2, 1, 8)[0], 60, axis=0)
     search = prepared(1.0, features, k=5)
-    shards = shards_of(search, n_shards, tmp_path)
-    assert n_shards < 3 or min(len(shard.features) for shard in shards) == 0
+    shards = shards_of(search, 3, tmp_path)
+    assert min(len(shard.features) for shard in shards) == 0
     everyone = np.arange(len(features))
     found = found_for(Queries.begin(search, everyone), shards, everyone, k=5)
     for there, here in zip(found, search.rows(everyone), strict=True):
@@ -147,5 +146,15 @@ def test_a_damaged_shard_is_refused(tmp_path, name, value):
     path = tmp_path / "0.safetensors"
     arrays, metadata = load_arrays(path, "index shard")
     save_arrays(path, {**arrays, name: value}, metadata)
+    with pytest.raises(InputError, match="prepare it again"):
+        IndexShard.load(path)
+
+
+@pytest.mark.parametrize("first_cell", [-1, 1 << 31, "0"])
+def test_a_shard_of_cells_that_cannot_be_is_refused(tmp_path, first_cell):
+    shards_of(prepared(), 1, tmp_path)
+    path = tmp_path / "0.safetensors"
+    arrays, metadata = load_arrays(path, "index shard")
+    save_arrays(path, arrays, metadata | {"first_cell": first_cell})
     with pytest.raises(InputError, match="prepare it again"):
         IndexShard.load(path)

@@ -343,6 +343,30 @@ def test_workers_that_are_lost_again_and_again(engine, tmp_path):
         list(engine.map(Work(Squares(), marks), [Block(0, 10)]))
 
 
+@dataclass(frozen=True)
+class Unspeakable:
+    """Work whose error cannot be pickled."""
+
+    def moved(self, where: Callable[[Path], Path]) -> "Unspeakable":
+        return self
+
+    def open(self):
+        def compute(block):
+            class SecretError(Exception):
+                def __reduce__(self):
+                    raise TypeError("not to be told")
+
+            raise SecretError
+
+        return compute
+
+
+def test_an_error_that_cannot_be_told_is_no_loss(engine):
+    with pytest.raises(Exception, match="SecretError") as kept:
+        list(engine.map(Unspeakable(), [Block(0, 10)]))
+    assert not isinstance(kept.value, OutputError)
+
+
 def test_a_step_that_is_lost_again_and_again(engine, tmp_path):
     """It is not the last one, which is the one that is waited for."""
     _, work = sharded(tmp_path)
