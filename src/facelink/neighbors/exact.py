@@ -24,7 +24,8 @@ _QUERY_BLOCK = 65_536
 _TIE_BLOCK, _TIE_PRODUCTS = 64, 1 << 24
 """Instances compared with all others at a time, and products that makes at most: 64 MiB."""
 
-_RECALL_SAMPLE = 1_000
+_TO_CHOOSE_BY, _TO_CHECK_BY = 1_000, 2_000
+"""Instances by whose true neighbours it is chosen how to look, and by which that is checked."""
 
 Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
 """Instances (S,) and a number n → n candidates of each, int (S, n); −1 where there are fewer."""
@@ -42,16 +43,46 @@ class RecallSample:
     similarities: NDArray[np.float32]
 
     @classmethod
-    def draw(cls, features: NDArray[np.float32], n_neighbors: int, seed: int) -> Self:
-        """Draw up to 1,000 instances and search their neighbours exactly."""
+    def draw(
+        cls, features: NDArray[np.float32], n_neighbors: int, seed: int, size: int = _TO_CHOOSE_BY
+    ) -> Self:
+        """Draw so many instances at most and search their neighbours exactly."""
         n = len(features)
         random = np.random.default_rng(seed)
-        instances = random.choice(n, size=min(n, _RECALL_SAMPLE), replace=False)
+        instances = random.choice(n, size=min(n, size), replace=False)
         return cls(instances, *search_exactly(features, instances, n_neighbors))
+
+    @classmethod
+    def draw_to_choose_and_check(
+        cls, features: NDArray[np.float32], n_neighbors: int, seed: int
+    ) -> tuple[Self, Self, Self]:
+        """Draw up to 3,000 instances: a third to choose something by, others to check it, and all.
+
+        What is chosen suits the instances that it was chosen by better than
+        others.
+        """
+        both = cls.draw(features, n_neighbors, seed, _TO_CHOOSE_BY + _TO_CHECK_BY)
+        n = len(both.instances)
+        third = max(1, n * _TO_CHOOSE_BY // (_TO_CHOOSE_BY + _TO_CHECK_BY))
+        return both._only(slice(third)), both._only(slice(third, n)), both
 
     def recall(self, similarities: NDArray[np.float32]) -> float:
         """Share of the found similarities (S, k) that reach the true k nearest neighbours'."""
-        return float((similarities >= self.similarities[:, -1:]).mean())
+        return float(self._shares(similarities).mean())
+
+    def surely_found(self, similarities: NDArray[np.float32]) -> float:
+        """The recall less its standard error, as instances drawn anew would differ."""
+        shares = self._shares(similarities)
+        return float(shares.mean() - shares.std() / np.sqrt(len(shares)))
+
+    def _only(self, which: slice) -> Self:
+        """Some of the instances."""
+        return type(self)(self.instances[which], self.neighbors[which], self.similarities[which])
+
+    def _shares(self, similarities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Share of each instance's neighbours that is found, (S,)."""
+        shares: NDArray[np.float64] = (similarities >= self.similarities[:, -1:]).mean(axis=1)
+        return shares
 
 
 def search_exactly(

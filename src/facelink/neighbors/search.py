@@ -39,8 +39,8 @@ def find_neighbors(
         `AUTO_EXACT_LIMIT` instances, on a GPU to more, and IVF above.
     recall_target
         IVF and HNSW look so far that this share of the sample's neighbours is
-        found at least, IVF as far as three attempts get, HNSW as long as
-        looking farther finds more; in (0, 1].
+        found at least, less the standard error of measuring it, IVF as far as
+        five attempts get, HNSW as long as looking farther finds more; in (0, 1].
     seed
         Seeds the sample that measures the recall of approximate methods, and
         the cells. A repeated call gives the same graph; ``"hnsw"`` only on one
@@ -53,8 +53,9 @@ def find_neighbors(
     -------
     NeighborGraph
         With the method used and, if approximate, its measured recall: the
-        share of the k nearest neighbours of 1,000 random instances that were
-        found, an equally near one counting as found.
+        share of the k nearest neighbours of 2,000 random instances that were
+        found, an equally near one counting as found. How IVF looks was chosen
+        by others.
 
     Raises
     ------

@@ -122,10 +122,11 @@ class TestApproximate:
     def test_the_reported_recall_is_the_share_of_true_neighbours(self, method):
         graph = find_neighbors(self.FEATURES, self.K, method, recall_target=0.01)
         true = find_neighbors(self.FEATURES, self.K, "exact")
-        pairs = zip(graph.indices, true.indices, strict=True)
+        checked = RecallSample.draw_to_choose_and_check(self.FEATURES, self.K, 0)[1].instances
+        pairs = zip(graph.indices[checked], true.indices[checked], strict=True)
         share = np.mean([np.isin(found, ids).mean() for found, ids in pairs])
         assert graph.method == method
-        assert graph.recall == pytest.approx(share, abs=1e-12)  # the sample is everyone
+        assert graph.recall == pytest.approx(share, abs=1e-12)
 
     def test_ivf_searches_as_many_cells_as_the_target_needs(self):
         low = find_neighbors(self.FEATURES, self.K, "ivf", recall_target=0.01)
@@ -144,7 +145,8 @@ class TestApproximate:
         monkeypatch.setattr(prepared, "_LEAST_GAIN", 0.5)
         search = PreparedSearch.prepare(features, self.K, "hnsw", recall_target=1.0)
         assert search.walk.hnsw.efSearch == self.K + 1 + exact.N_SPARE_CANDIDATES
-        assert search.recall == search._found_of(RecallSample.draw(features, self.K, 0)) < 1
+        sample = RecallSample.draw_to_choose_and_check(features, self.K, 0)[1]
+        assert search.recall == sample.recall(search.rows(sample.instances)[1]) < 1
 
     def test_the_lowest_target_looks_into_cells_enough_for_all_neighbours(self):
         graph = find_neighbors(self.FEATURES[:100], 90, "ivf", recall_target=0.01)
@@ -164,6 +166,45 @@ class TestApproximate:
         graph = find_neighbors(self.FEATURES[:3], 2, method)
         assert sorted(graph.indices[0]) == [1, 2]
         assert graph.recall == 1
+
+
+class TestRecallSample:
+    FEATURES, _ = clustered_features(30, 10, 16, spread=1.0)
+    K = 6
+
+    @pytest.mark.parametrize(
+        ("n", "sizes"), [(2, [1, 1]), (3, [1, 2]), (7, [2, 5]), (300, [100, 200])]
+    )
+    def test_no_instance_chooses_and_checks(self, n, sizes):
+        *samples, both = RecallSample.draw_to_choose_and_check(self.FEATURES[:n], 1, 0)
+        drawn = np.concatenate([sample.instances for sample in samples])
+        assert [len(sample.instances) for sample in samples] == sizes
+        assert len(np.unique(drawn)) == sum(sizes)
+        np.testing.assert_array_equal(drawn, both.instances)
+
+    def test_of_many_a_thousand_choose_and_two_thousand_check(self):
+        features, _ = clustered_features(400, 10, 4)
+        samples = RecallSample.draw_to_choose_and_check(features, 1, 0)
+        assert [len(sample.instances) for sample in samples] == [1_000, 2_000, 3_000]
+
+    def test_what_is_found_for_sure_is_less_than_the_recall_by_its_standard_error(self):
+        sample = RecallSample.draw(self.FEATURES, self.K, seed=0)
+        found = sample.similarities.copy()
+        assert sample.surely_found(found) == sample.recall(found) == 1
+        found[: len(found) // 2, : self.K // 2] = -1  # half of the instances miss half: deviation ¼
+        assert sample.recall(found) == 0.75
+        assert sample.surely_found(found) == pytest.approx(0.75 - 0.25 / np.sqrt(len(found)))
+
+    @pytest.mark.parametrize("method", ["ivf", "hnsw"])
+    def test_others_than_those_that_chose_find_as_much_as_was_asked_for(self, method):
+        features, _ = clustered_features(500, 12, 32, spread=1.4)
+        search = PreparedSearch.prepare(features, 20, method, recall_target=0.9)
+        true = find_neighbors(features, 20, "exact")
+        others = np.setdiff1d(
+            np.arange(len(features)), RecallSample.draw(features, 20, seed=0).instances
+        )
+        found = search.rows(others)[1]
+        assert (found >= true.similarities[others, -1:]).mean() >= 0.9
 
 
 class TestAuto:
