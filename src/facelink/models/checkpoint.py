@@ -23,6 +23,12 @@ _PLAIN_NAMES = {
     },
 }
 _IGNORED = "bn0.num_batches_tracked"
+_NUMBERS = frozenset(
+    {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+    | {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
+)
+"""Types of what a network's state holds; torch computes with others only here and there."""
+
 _ARCHIVE_START = b"PK\x03\x04"  # by which torch, too, knows an archive
 _CONV_NAME = re.compile(r"conv([1-9]\d*)\.(weight|bias)")
 
@@ -133,7 +139,7 @@ def _check_packing(path: Path) -> None:
 def _check_tensor(tensor: Tensor, n_bytes: int, where: str) -> None:
     """Refuse what is no plain tensor of numbers that the file can hold."""
     is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not is_plain or tensor.is_quantized or tensor.is_complex():
+    if not is_plain or tensor.dtype not in _NUMBERS:
         raise InputError(f"{where} is no plain tensor of numbers; save a network's state_dict.")
     if tensor.numel() * tensor.element_size() > n_bytes:
         raise InputError(

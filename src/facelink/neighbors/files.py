@@ -189,7 +189,7 @@ def _read_pair(path: Path, ids: str, values: str, *, are_distances: bool) -> Nei
 
 def _read_faiss(path: Path, features: _Features) -> NeighborGraph:
     products, ids = _as_float32(path, "D", read_npz(path, _WHAT, "D")), read_npz(path, _WHAT, "I")
-    if ids.shape == products.shape and ids.ndim == 2:
+    if ids.shape == products.shape and ids.ndim == 2 and ids.dtype.kind in "iuf":
         is_present = ids[:, 1:] != MISSING
         n_rises = np.count_nonzero((products[:, 1:] > products[:, :-1]) & is_present)
         n_falls = np.count_nonzero((products[:, 1:] < products[:, :-1]) & is_present)

@@ -190,6 +190,13 @@ class TestRefusal:
         with pytest.raises(InputError, match=r"tensor 'conv2\.bias' is missing"):
             import_checkpoint(save(tmp_path / "best.ckpt", state))
 
+    @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64])
+    def test_numbers_that_torch_hardly_computes_with_are_refused(self, tmp_path, dtype):
+        state = authors_state(7, (6, 5))
+        state["conv1.bias"] = torch.zeros(6).to(dtype)
+        with pytest.raises(InputError, match=r"'conv1\.bias' is no plain tensor of numbers"):
+            import_checkpoint(save(tmp_path / "best.ckpt", state))
+
     @pytest.mark.parametrize("name", ["conv0.weight", "fc.weight", "conv1.weight_orig"])
     def test_an_unknown_tensor_is_named(self, tmp_path, name):
         state = authors_state(7, (6, 5)) | {name: torch.zeros(2)}

@@ -361,6 +361,8 @@ class TestPairs:
             ({"indices": IDS, "similarities": VALUES * np.nan}, "cosines lie in"),
             ({"I": IDS + 1, "D": VALUES}, f"names instance {N}"),
             ({"I": IDS[0], "D": VALUES}, r"one shape \(N, C\), got"),
+            ({"I": IDS.astype([("a", "<i4")]), "D": VALUES}, "whole numbers, got"),
+            ({"I": IDS.astype(str), "D": VALUES}, "whole numbers, got <U"),
         ],
     )
     def test_bad_arrays(self, path, arrays, message):
