@@ -14,7 +14,7 @@ HEAD_SECONDS = 10.0
 already, in seconds."""
 
 READ_SECONDS = 30.0
-"""How long a client may take until nearly all is read of an answer that does not fit on the way, in
+"""How long a client may take until all is read of an answer that does not fit on the way, in
 seconds."""
 
 MOST_HEAD_BYTES = 16_384
@@ -63,6 +63,8 @@ def _impatient() -> type[asyncio.Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:
             """Wait for the first head."""
             super().connection_made(transport)
+            # Else the last 64 KiB of an answer, which a closed connection waits for, had no limit.
+            transport.set_write_buffer_limits(high=0)
             self._wait()
 
         def data_received(self, data: bytes) -> None:

@@ -80,7 +80,8 @@ class Guard:
             self._check_token(headers)
             body = await _whole_body(headers, receive)
         except Refusal as refusal:
-            return await _answer(send, refusal.status, refusal.reason)
+            hang_up = {"connection": "close"}  # it would be kept for whoever may not come in
+            return await _answer(send, refusal.status, refusal.reason, hang_up)
         return await self.application(scope, _replay(body, receive), _with_headers(send))
 
     @property
@@ -134,6 +135,8 @@ async def _whole_body(headers: dict[str, str], receive: Receive) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
+                if message["type"] != "http.request":  # gone before all of it had come
+                    raise Refusal(400, "the request did not come whole.")
                 body += message.get("body", b"")
                 if len(body) > MOST_BODY_BYTES:
                     raise too_large

@@ -109,10 +109,17 @@ def test_the_rest_of_a_body_that_was_answered_has_to_come_too(connect):
 def test_a_client_that_does_not_read_is_hung_up_on(connect, monkeypatch):
     monkeypatch.setattr(patience, "READ_SECONDS", SECONDS)
     connection = connect()
-    request = f"GET /page.js HTTP/1.1\r\nHost: 127.0.0.1:{connect.port}\r\n\r\n".encode()
+    request = head(connect.port).replace(b"POST /api/merge", b"GET /page.js") + b"\r\n\r\n"
     connection.settimeout(20 * SECONDS)
     with pytest.raises((ConnectionResetError, BrokenPipeError)):
         send_for_ever(connection, request)
+
+
+def test_whoever_is_refused_keeps_no_connection(connect):
+    connection = connect()
+    connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{connect.port}\r\n\r\n".encode())
+    connection.settimeout(10 * SECONDS)
+    assert answer_of(connection).startswith("HTTP/1.1 401")
 
 
 @pytest.mark.parametrize("way", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])

@@ -102,12 +102,34 @@ def test_a_length_that_is_none_is_refused(client, length):
     assert client.post("/api/merge", headers=headers).status_code == 413
 
 
-def test_a_client_that_never_finishes_is_sent_away(monkeypatch):
+async def nothing_comes():
+    await asyncio.Event().wait()
+
+
+def piece_after_piece(*messages):
+    """What an ASGI server hands on, one message at a time."""
+    waiting = list(messages)
+
+    async def receive():
+        return waiting.pop(0)
+
+    return receive
+
+
+BEGUN = {"type": "http.request", "body": b"{", "more_body": True}
+
+
+@pytest.mark.parametrize(
+    ("receive", "status"),
+    [
+        (nothing_comes, 408),
+        (piece_after_piece(BEGUN, {"type": "http.disconnect"}), 400),
+        (piece_after_piece({"type": "http.disconnect"}), 400),
+    ],
+)
+def test_a_client_that_never_finishes_is_sent_away(monkeypatch, receive, status):
     monkeypatch.setattr(security, "BODY_SECONDS", 0.01)
     answers = []
-
-    async def nothing_comes():
-        await asyncio.Event().wait()
 
     async def send(message):
         answers.append(message)
@@ -120,8 +142,8 @@ def test_a_client_that_never_finishes_is_sent_away(monkeypatch):
         "headers": [(b"host", f"127.0.0.1:{PORT}".encode()),
                     (security.TOKEN_HEADER.encode(), TOKEN.encode())],
     }  # fmt: skip
-    asyncio.run(Guard(unreachable, TOKEN, PORT)(scope, nothing_comes, send))
-    assert answers[0]["status"] == 408
+    asyncio.run(Guard(unreachable, TOKEN, PORT)(scope, receive, send))
+    assert answers[0]["status"] == status
 
 
 @pytest.mark.parametrize("path", ["/", "/static/review.js", "/api/people", "/thumbnails/1"])
