@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from facelink import __version__
 from facelink.benchmark.comparison import HELD_OUT, ComparisonSettings
 from facelink.benchmark.results import GridRun, grid_run
 from facelink.errors import InputError
-from facelink.files import write_json
+from facelink.files import existing_file, write_json
+from facelink.models.saved import CONFIG_NAME, WEIGHTS_NAME
 from facelink.training.face_sets import FaceSet
 
 
@@ -25,12 +28,20 @@ class KeptRuns:
         divided because there was none to tune on.
     settings
         Of the comparison.
+    models
+        Methods that are trained models, and their folders: runs of other
+        weights are not found.
     """
 
     def __init__(
-        self, folder: Path, collections: list[FaceSet], settings: ComparisonSettings
+        self,
+        folder: Path,
+        collections: list[FaceSet],
+        settings: ComparisonSettings,
+        models: Mapping[str, Path] | None = None,
     ) -> None:
         self.folder = folder
+        self._weights = {key: _hash_of_model(place) for key, place in (models or {}).items()}
         self._is_divided = len(collections) == 1
         self._fingerprints = {
             one.name: _fingerprint(one, settings, self._is_divided) for one in collections
@@ -53,16 +64,24 @@ class KeptRuns:
     def _path(self, collection: str, method: str) -> Path:
         whole = collection.removesuffix(HELD_OUT)
         held_out = "-held-out" if whole != collection else ""
-        return self.folder / f"{self._fingerprints[whole]}{held_out}-{method}.json"
+        weights = f"-{self._weights[method]}" if method in self._weights else ""
+        return self.folder / f"{self._fingerprints[whole]}{held_out}-{method}{weights}.json"
 
 
 def _fingerprint(collection: FaceSet, settings: ComparisonSettings, is_divided: bool) -> str:
-    circumstances = f"{settings.time_limit:g} {settings.seed} {is_divided}"
+    circumstances = f"{__version__} {settings.time_limit:g} {settings.seed} {is_divided}"
     digest = hashlib.sha256(circumstances.encode())
     for part in (collection.features, collection.labels):
         digest.update(str(part.shape).encode())
         digest.update(part.tobytes())
     return f"{collection.name}-{digest.hexdigest()[:12]}"
+
+
+def _hash_of_model(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        digest.update(existing_file(folder / name, "model").read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _read(path: Path) -> GridRun:

@@ -182,8 +182,10 @@ def run_benchmark(
 
 def _methods(run: _Run) -> Iterator[Section]:
     inputs, settings = run.inputs, ComparisonSettings(run.settings.time_limit, run.settings.seed)
-    baselines = [*BASELINES, *map(by_trained_model, inputs.models)]
-    kept = KeptRuns(run.work / "runs", [inputs.test, *inputs.training], settings)
+    models = {by_trained_model(folder): folder for folder in inputs.models}
+    baselines = [*BASELINES, *models]
+    folders = {baseline.key: folder for baseline, folder in models.items()}
+    kept = KeptRuns(run.work / "runs", [inputs.test, *inputs.training], settings, folders)
     run.comparison = compare(
         [inputs.test],
         inputs.training,
