@@ -15,14 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from facelink.clustering import LinkageClustering
 from facelink.linking import judge_links
-from facelink.models.config import LinkGCNConfig
 from facelink.neighbors.search import find_neighbors
 from facelink.subgraphs import SubgraphSettings
 from facelink.training.context.settings import ContextTrainingSettings
 from facelink.training.context.trainer import train_context_gcn
 from facelink.training.face_sets import FaceSet
-from facelink.training.settings import TrainingSettings
-from facelink.training.trainer import train_link_gcn
 from tests.helpers import clustered_features, random_model
 
 SUBGRAPHS = SubgraphSettings((12, 3), 3)
@@ -38,14 +35,6 @@ def judged(aggregator: str) -> list[np.ndarray]:
     graph = find_neighbors(FEATURES, 12, "exact")
     links = judge_links(random_model(aggregator, 32, SUBGRAPHS), FEATURES, graph, SUBGRAPHS)
     return [links.pairs, links.likelihoods]
-
-
-def trained() -> list[np.ndarray]:
-    settings = TrainingSettings(subgraphs=SUBGRAPHS, epochs=1, resample=False)
-    faces = FaceSet("people", FEATURES[:500], LABELS[:500])
-    with tempfile.TemporaryDirectory() as folder:
-        train_link_gcn([faces], LinkGCNConfig(32, (16,), subgraphs=SUBGRAPHS), settings, folder)
-        return [np.frombuffer(Path(folder, "model.safetensors").read_bytes(), np.uint8)]
 
 
 def trained_context() -> list[np.ndarray]:
@@ -64,7 +53,6 @@ RESULTS = {
     "cluster, ivf": lambda: clusters("ivf"),
     "links, mean": lambda: judged("mean"),
     "links, attention": lambda: judged("attention"),
-    "train": trained,
     "train-context": trained_context,
 }
 

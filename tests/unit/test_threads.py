@@ -27,8 +27,7 @@ def digests():
 @pytest.mark.parametrize(
     "name",
     [
-        *("cluster, exact", "cluster, ivf", "links, mean", "links, attention", "train"),
-        "train-context",
+        *("cluster, exact", "cluster, ivf", "links, mean", "links, attention", "train-context"),
     ],
 )
 def test_threads_change_nothing(digests, name):
