@@ -15,17 +15,21 @@ from types import FunctionType, ModuleType
 
 import atheris
 import torch
+from numba.core.registry import CPUDispatcher
 
-from facelink import arrays, features, files, labels, links, pairs
+from facelink import arrays, features, files, labels, links, pairs, parquet_rows, tensor_files
 from facelink.album import library, queries, schema
 from facelink.models import checkpoint, config, saved
 from facelink.neighbors import files as graph_files
+from facelink.neighbors import prepared, shards, stored_cells
+from facelink.stages import manifest, settings
 from facelink.training import state
 from tests.fuzz.readers import READERS
 
 LEADING = (
     *(arrays, checkpoint, config, features, files, graph_files, labels, library, links, pairs),
-    *(queries, saved, schema, state, zipfile, torch._weights_only_unpickler),
+    *(manifest, parquet_rows, prepared, queries, saved, schema, settings, shards, state),
+    *(stored_cells, tensor_files, zipfile, torch._weights_only_unpickler),
 )
 """Modules whose branches lead the search."""
 
@@ -40,6 +44,8 @@ def instrument(module: ModuleType) -> None:
     owners = [module, *(value for _, value in inspect.getmembers(module, inspect.isclass))]
     for owner in owners:
         for value in vars(owner).values():
+            if isinstance(value, CPUDispatcher):
+                continue  # compiled from what it was
             function = inspect.unwrap(getattr(value, "__func__", value))
             if isinstance(function, FunctionType) and function.__module__ == module.__name__:
                 atheris.instrument_func(function)
