@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -304,11 +305,35 @@ class TestTheFolder:
             run(settings, tmp_path, restart=True)
         assert (tmp_path / "features" / "mine.txt").read_text() == "mine"
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_a_folder_that_cannot_be_written(self, settings, tmp_path):
-        (tmp_path / "work").mkdir(mode=0o500)
-        with pytest.raises(OutputError, match="work"):
-            run(settings, tmp_path / "work")
+    def test_a_folder_that_cannot_be_written(self, commands, features, tmp_path):
+        with tempfile.TemporaryDirectory() as parent:
+            work = Path(parent) / "work"
+            work.mkdir(mode=0o500)
+            line = ("run", features, "--work", work)
+            refused = commands.run(*line, without_rights=True)
+            assert refused.code == 1, refused.output
+            assert "Traceback" not in refused.output
+            assert str(work) in " ".join(refused.output.split())
+            assert list(work.iterdir()) == []
+            work.chmod(0o700)
+            assert commands.run(*line, without_rights=True).code == 0
+
+    def test_what_cannot_be_removed_is_not_kept_as_if_it_were_new(
+        self, commands, features, tmp_path
+    ):
+        with tempfile.TemporaryDirectory() as parent:
+            work = Path(parent) / "work"
+            line = ("run", features, "--work", work)
+            assert commands.run(*line).code == 0
+            (work / "neighbors").chmod(0o500)
+            refused = commands.run(*line, "--restart", without_rights=True)
+            assert refused.code == 1, refused.output
+            assert "cannot remove" in refused.output
+            assert "Traceback" not in refused.output
+            (work / "neighbors").chmod(0o700)
+            again = commands.run(*line, "--restart")
+            assert again.code == 0
+            assert "kept" not in again.output
 
     def test_a_disk_that_can_only_be_read(self, settings, whole, tmp_path):
         with small_disk(tmp_path / "disk") as disk:

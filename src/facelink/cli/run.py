@@ -206,10 +206,9 @@ def run(
             "seed": seed,
         }
     )
-    if engine == "ray" and settings.device == "auto":
-        settings = replace(settings, device="cpu")  # a task has one core of any machine
     if dry_run:
-        _print_plan(settings, work, restart=restart, as_json=json)
+        kind = RayEngine if engine == "ray" else LocalEngine
+        _print_plan(settings, work, kind, restart=restart, as_json=json)
         return
     try:
         with _engine(engine, address, workers, settings.memory_bytes, shared) as chosen:
@@ -251,12 +250,20 @@ def _engine(
         yield ray_engine
 
 
-def _print_plan(settings: RunSettings, work: Path, *, restart: bool, as_json: bool) -> None:
+def _print_plan(
+    settings: RunSettings, work: Path, engine: type[Engine], *, restart: bool, as_json: bool
+) -> None:
     """Stages with what they would take, as a table or as JSON; nothing is written."""
     if settings.out is not None:
         check_labels_kind(settings.out)
         settings = replace(settings, out=None)
-    stages = plan(Task.load(settings, work, restart=restart), work)
+    task = Task.load(
+        settings.on(engine.auto_device),
+        work,
+        restart=restart,
+        in_one_process=engine.in_one_process,
+    )
+    stages = plan(task, work)
     if as_json:
         print_json({"stages": [asdict(stage) for stage in stages]})
         return

@@ -1,19 +1,30 @@
 """How any stage runs: what is there is checked and kept, what is missing is done and kept."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from facelink.stages.blocks import ArraySpec, BlockStore
-from facelink.stages.engine import Arrays, Block, BlockWork, Engine, blocks_between
+from facelink.stages.engine import (
+    Arrays,
+    Block,
+    BlockWork,
+    Engine,
+    Item,
+    Outcome,
+    blocks_between,
+)
 from facelink.stages.listening import Listener
 from facelink.stages.manifest import Manifest, Origin
 from facelink.stages.measuring import Measured, measuring
 
 _ROWS_AT_ONCE = 1 << 20
 """Rows written at a time of arrays that are made as a whole."""
+
+_TELLING_SECONDS = 60.0
+"""Between two notes on parts that are merged."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,15 @@ class Course:
                 rows = slice(block.start, block.stop)
                 store.write(block, {name: array[rows] for name, array in arrays.items()})
         return self._completed(store, facts, measured, measured.seconds, 0)
+
+    def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+        """The engine's `each`; once a minute it is told how many items are done."""
+        told = time.monotonic()
+        for number, outcome in enumerate(self.engine.each(function, items), start=1):
+            if time.monotonic() - told >= _TELLING_SECONDS:
+                told = time.monotonic()
+                self.listener.note(f"labels: {number:,} parts of the links merged so far")
+            yield outcome
 
     def _existing(self, origin: Origin, specs: Mapping[str, ArraySpec]) -> BlockStore | None:
         """What is there of a stage; tells if it is there and of no use."""

@@ -99,6 +99,12 @@ class SteppedWork(BlockWork, Protocol):
 class Engine(Protocol):
     """Works on blocks, and on items that need no files."""
 
+    auto_device: str
+    """Device of its work where the settings leave it open, as for `choose_device`."""
+
+    in_one_process: bool
+    """Whether it works on one block after another, in this process."""
+
     @property
     def n_at_once(self) -> int:
         """Blocks that it works on at the same time."""
@@ -118,6 +124,9 @@ class Engine(Protocol):
 
 class LocalEngine:
     """Works on one block after another in this process, by all of its threads."""
+
+    auto_device = "auto"
+    in_one_process = True
 
     @property
     def n_at_once(self) -> int:

@@ -56,11 +56,24 @@ def work_folder(folder: Path) -> Iterator[None]:
 
 
 def forget(folder: Path) -> None:
-    """Remove what earlier runs have left: all stages and the report."""
-    for stage in STAGES:
-        shutil.rmtree(folder / stage, ignore_errors=True)
-    for name in (REPORT_JSON, REPORT_PAGE):
-        (folder / name).unlink(missing_ok=True)
+    """Remove what earlier runs have left: all stages and the report.
+
+    Raises
+    ------
+    OutputError
+        If something cannot be removed; it would be kept as if it were of the new run.
+    """
+    try:
+        for stage in STAGES:
+            if (folder / stage).exists():
+                shutil.rmtree(folder / stage)
+        for name in (REPORT_JSON, REPORT_PAGE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot remove {error.filename or folder}: {error.strerror or error}; remove the "
+            "folder by hand, or give another one for --work."
+        ) from error
 
 
 def check_is_run(folder: Path) -> None:

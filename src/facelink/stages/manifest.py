@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 from facelink import __version__
@@ -20,6 +21,12 @@ _FORMAT = "facelink.stage"
 _VERSION = 1
 _PACKAGES = ("numpy", "torch", "numba", "faiss-cpu")
 """Those that compute; other versions of them may round differently."""
+
+_FACTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "features": {"n_faces": (int,), "n_dimensions": (int,), "used_as_they_are": (bool,)},
+    "neighbors": {"method": (str,), "recall": (float, NoneType)},
+}
+"""Facts of a finished stage that later ones read, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +157,17 @@ class Manifest:
             and all(type(one) is int for one in counts)
             and all(type(one) in (int, float) for one in seconds)
             and type(self.is_complete) is bool
+            and (not self.is_complete or self._has_facts())
         ):
             return False
         edges = [0, *(edge for block in self.blocks for edge in (block.start, block.stop))]
         edges.append(self.n_rows)
         in_order = all(first <= second for first, second in pairwise(edges))
         return in_order and (not self.is_complete or self.n_done == self.n_rows)
+
+    def _has_facts(self) -> bool:
+        known = _FACTS.get(self.stage, {})
+        return all(type(self.facts.get(name, known)) in kinds for name, kinds in known.items())
 
     def write(self, folder: Path) -> None:
         """Write it into a folder, whole or not at all; `OutputError` if that fails."""

@@ -6,8 +6,6 @@ whenever others need them, so that they cost time at most. The figures below wer
 people have about as many faces as neighbours are searched.
 """
 
-import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from pathlib import Path
 from numba import get_num_threads
 
 from facelink.errors import InputError, OutputError
-from facelink.models.compiled import TABLE_BYTES, projected_bytes
 from facelink.models.context_gcn import ContextGCN
 from facelink.neighbors.cells import number_of_cells
 from facelink.neighbors.codes import n_with_spare
@@ -40,17 +37,16 @@ _MiB = 1 << 20
 PROGRAM_BYTES = 300 * _MiB
 """What the process has before it does anything: torch, numba and faiss."""
 
-_CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-"""What a container of Linux sees of its limit, in the two versions of control groups."""
+_LOOPS_BYTES = {"neighbors": 60 * _MiB, "likelihoods": 130 * _MiB, "labels": 260 * _MiB}
+"""What compiling the loops of a stage leaves behind, and its threads."""
 
-_TABLE_SHARE = 2
-"""Part of the memory that projected features of all faces may take: mapped files need room too."""
-
-_MERGE_BYTES_PER_LINK = {"likelihood": 36, "bfs": 36, "threshold": 36}
+_MERGE_BYTES_PER_LINK = 28
 _LINK_BYTES = 13  # int32 (2,), float32, bool
+_BLOCKS_OF_LINKS = 6
+"""So many times the links of a block, those that are being written among them."""
+
+_DIVIDING_BYTES_PER_FACE = 80
+"""What finding the cells and parts of everyone takes besides codes, as measured at millions."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def needs(task: Task, block_rows: int) -> list[Needs]:
     n_threads = int(get_num_threads())
     k, width = task.subgraphs.k_at_hop[0], task.subgraphs.n_neighbors
     n_links = int(LINKS_PER_NEIGHBOR * n * k)
-    merging = _MERGE_BYTES_PER_LINK[task.settings.merging.method(task.model)]
+    merging = _LOOPS_BYTES["labels"] + _MERGE_BYTES_PER_LINK * n_links
     copied = 0 if task.uses_features_as_they_are else 4 * n * dim
     found = 8 * n * width
     shards = n * (5 * dim + 8) if task.settings.index_shards > 1 else 0
@@ -89,18 +85,18 @@ def needs(task: Task, block_rows: int) -> list[Needs]:
             _search_memory(task, block_rows, n_threads),
             found + _search_disk(task) + shards,
         ),
-        Needs("likelihoods", _judging_memory(task, block_rows, n_threads, 1), 4 * n * k),
+        Needs("likelihoods", _judging_memory(task, block_rows, n_threads), 4 * n * k),
         Needs("links", _combining_memory(task, block_rows), _LINK_BYTES * n_links + 8 * n),
-        Needs("labels", PROGRAM_BYTES + merging * n_links + 64 * n, 12 * n),
+        Needs("labels", PROGRAM_BYTES + merging + 64 * n, 12 * n),
     ]
 
 
-def block_memory(task: Task, block_rows: int, n_at_once: int) -> dict[str, int]:
-    """Bytes that a block of each stage needs on one thread, of so many worked on at once."""
+def block_memory(task: Task, block_rows: int) -> dict[str, int]:
+    """Bytes that a block of each stage needs where it is worked on alone, on one thread."""
     return {
         "features": _features_memory(task, block_rows),
         "neighbors": _searching_memory(task, block_rows, n_threads=1),
-        "likelihoods": _judging_memory(task, block_rows, 1, n_at_once),
+        "likelihoods": _judging_memory(task, block_rows, n_threads=1),
         "links": _combining_memory(task, block_rows),
     }
 
@@ -114,7 +110,7 @@ def choose_block_rows(task: Task) -> int:
         If a stage does not fit into the memory that the run may take; the
         message names it and the least memory.
     """
-    budget = _memory_of(task)
+    budget = task.memory_bytes
     asked = task.settings.block_rows
     choices = BLOCK_ROWS if asked is None else (asked,)
     for block_rows in choices:
@@ -127,26 +123,6 @@ def choose_block_rows(task: Task) -> int:
         f"{-(-largest.memory_bytes // _MiB):,}M even with blocks of {block_rows:,} rows; allow "
         "that much, or use fewer neighbours (--k-at-hop)."
     )
-
-
-def table_bytes(task: Task, n_at_once: int) -> int:
-    """Most memory for the projected features of all faces in each of so many processes."""
-    most = _memory_of(task) // _TABLE_SHARE
-    return most if n_at_once == 1 else min(most, TABLE_BYTES)
-
-
-def _memory_of(task: Task) -> int:
-    """Bytes that the run may take."""
-    return task.settings.memory_bytes or machine_memory_bytes()
-
-
-def machine_memory_bytes() -> int:
-    """Memory of this machine, or what its container may take of it."""
-    limits = [int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
-    for path in _CONTAINER_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
-            limits.append(int(path.read_text(encoding="ascii")))
-    return min(limits)
 
 
 def check_disk(task: Task, work: Path) -> None:
@@ -195,7 +171,7 @@ def _search_memory(task: Task, block_rows: int, n_threads: int) -> int:
         return searching
     n, dim = task.shape
     training = 2 * 40 * number_of_cells(n) * dim * 4
-    dividing = number_of_parts(n) * dim * 4 + (dim + 16) * n
+    dividing = number_of_parts(n) * dim * 4 + (dim + _DIVIDING_BYTES_PER_FACE) * n
     n_shards = task.settings.index_shards
     writing = 4 * n * dim // n_shards if n_shards > 1 else 0
     return max(searching, PROGRAM_BYTES + max(training, dividing, writing))
@@ -227,10 +203,11 @@ def _searching_memory(task: Task, block_rows: int, n_threads: int) -> int:
         rows += block_rows * (4 * dim + 12 * kept * (n_shards + 1))
     codes_of_parts = number_of_parts(n) * (dim + 4)
     seen = n  # members of a stored search that have been seen
-    return PROGRAM_BYTES + codes_of_parts + seen + ranking + rows
+    held = codes_of_parts + seen + ranking + rows
+    return PROGRAM_BYTES + _LOOPS_BYTES["neighbors"] + held
 
 
-def _judging_memory(task: Task, block_rows: int, n_threads: int, n_at_once: int) -> int:
+def _judging_memory(task: Task, block_rows: int, n_threads: int) -> int:
     """Memory for each face's edges and its place in the subgraphs of each thread, and the network.
 
     Making the edges takes as much again as they do, before the network takes anything.
@@ -242,16 +219,13 @@ def _judging_memory(task: Task, block_rows: int, n_threads: int, n_at_once: int)
     edges = 8 * n * task.subgraphs.n_edge_neighbors
     positions = 8 * n * n_threads
     if isinstance(task.model, ContextGCN):
-        judging = 200 * _MiB + edges + positions + rows
+        judging = 200 * _MiB + _LOOPS_BYTES["likelihoods"] + edges + positions + rows
         return PROGRAM_BYTES + 48 * n + max(judging, 2 * edges + 24 * n)
-    projected = projected_bytes(task.model, n, task.precision == "bfloat16")
-    if projected > table_bytes(task, n_at_once):
-        projected = 0
-    judging = 200 * _MiB * n_threads + projected + edges + positions + rows
+    judging = 200 * _MiB * n_threads + task.table_bytes + edges + positions + rows
     return PROGRAM_BYTES + max(judging, 2 * edges + 32 * n)
 
 
 def _combining_memory(task: Task, block_rows: int) -> int:
-    """Counts and offsets of all faces; links of two blocks, one of which is being written."""
+    """Counts and offsets of all faces, and links of blocks."""
     n, k = task.n_faces, task.subgraphs.k_at_hop[0]
-    return PROGRAM_BYTES + 17 * n + 2 * _LINK_BYTES * k * block_rows
+    return PROGRAM_BYTES + 17 * n + _BLOCKS_OF_LINKS * _LINK_BYTES * k * block_rows

@@ -34,7 +34,8 @@ class RayEngine:
     """Works on blocks as tasks of a Ray cluster; use it in a ``with`` statement.
 
     It connects when it is first given work, which raises `OutputError` if there is no cluster.
-    A task has one core; `facelink run` therefore takes ``device="auto"`` for the processor.
+    A task has one core, of any machine, so that the device of a run is the processor unless it is
+    given.
 
     Parameters
     ----------
@@ -57,6 +58,9 @@ class RayEngine:
     InputError
         If ray is not installed or `n_workers` is below 1.
     """
+
+    auto_device = "cpu"
+    in_one_process = False
 
     def __init__(
         self,

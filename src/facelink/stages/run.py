@@ -21,7 +21,7 @@ from facelink.stages.course import Course
 from facelink.stages.engine import Arrays, BlockWork, Engine, LocalEngine, rows_for_all
 from facelink.stages.folder import forget, work_folder
 from facelink.stages.listening import Listener, Silent
-from facelink.stages.needs import block_memory, check_disk, choose_block_rows, table_bytes
+from facelink.stages.needs import block_memory, check_disk, choose_block_rows
 from facelink.stages.report import write_report
 from facelink.stages.settings import RunSettings
 from facelink.stages.sharded import AskShards, BeginQueries
@@ -102,10 +102,15 @@ def run(
     """
     work = work.absolute()
     with work_folder(work):
-        task = Task.load(settings, work, restart=restart)
         engine = engine or LocalEngine()
+        task = Task.load(
+            settings.on(engine.auto_device),
+            work,
+            restart=restart,
+            in_one_process=engine.in_one_process,
+        )
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
-        memory = block_memory(task, block_rows, engine.n_at_once)
+        memory = block_memory(task, block_rows)
         check_disk(task, work)
         if restart:
             forget(work)
@@ -135,13 +140,14 @@ def _neighbors(course: Course, task: Task) -> None:
     k = task.subgraphs.n_neighbors
 
     def work(store: BlockStore) -> BlockWork:
-        path = _prepared_search(store, task)
+        path = _prepared_search(course, store, task)
         if task.settings.index_shards == 1:
             return FindNeighbors(task.features, path, str(task.device))
-        return AskShards(BeginQueries(task.features, path), _shards(store, task), k)
+        return AskShards(BeginQueries(task.features, path), _shards(course, store, task), k)
 
     def facts(store: BlockStore) -> Mapping[str, Any]:
-        search = PreparedSearch.load(_prepared_search(store, task), task.features.open())
+        path = _prepared_search(course, store, task)
+        search = PreparedSearch.load(path, task.features.open())
         store.remove_files(_SHARDS)
         return {"method": search.method, "recall": search.recall}
 
@@ -154,10 +160,11 @@ def _neighbors(course: Course, task: Task) -> None:
     )
 
 
-def _prepared_search(store: BlockStore, task: Task) -> Path:
+def _prepared_search(course: Course, store: BlockStore, task: Task) -> Path:
     """File of the search, made unless it is there."""
     path = store.file(SEARCH_NAME)
     if not store.has_file(SEARCH_NAME):
+        course.listener.note(f"neighbors: preparing the {task.search_method} search")
         search = PreparedSearch.prepare(
             task.features.open(),
             task.subgraphs.n_neighbors,
@@ -172,13 +179,14 @@ def _prepared_search(store: BlockStore, task: Task) -> Path:
     return path
 
 
-def _shards(store: BlockStore, task: Task) -> tuple[Path, ...]:
+def _shards(course: Course, store: BlockStore, task: Task) -> tuple[Path, ...]:
     """Files of the index's shards, made unless they are there."""
     n_shards = task.settings.index_shards
     names = [f"shard-{number:03d}-of-{n_shards:03d}.safetensors" for number in range(n_shards)]
     paths = tuple(map(store.file, names))
     if not all(map(store.has_file, names)):
         store.remove_files(_SHARDS)
+        course.listener.note(f"neighbors: writing {n_shards} shards")
         write_shards(PreparedSearch.load(store.file(SEARCH_NAME), task.features.open()), paths)
         task.content.check_unchanged()
         for name in names:
@@ -196,7 +204,7 @@ def _likelihoods(course: Course, task: Task) -> None:
         str(task.device),
         task.precision,
         task.subgraphs,
-        table_bytes(task, course.engine.n_at_once),
+        task.table_bytes,
     )
     course.by_blocks(
         task.likelihoods_origin,
@@ -245,7 +253,7 @@ def _labels(course: Course, task: Task) -> None:
             task.settings.merging,
             task.must_link,
             task.cannot_link,
-            each=course.engine.each,
+            each=course.each,
         )
         confidence = cluster_confidence(links, merged)
         return {"labels": merged.labels, "confidence": confidence}, {}

@@ -151,6 +151,10 @@ max_cluster_size, device, precision
             self, **{name: value for name, value in options.items() if value is not None}
         )
 
+    def on(self, auto_device: str) -> Self:
+        """Return the settings with this device, if it was left open."""
+        return replace(self, device=auto_device) if self.device == "auto" else self
+
     @property
     def memory_bytes(self) -> int | None:
         """The memory that may be taken, in bytes; None if it is not limited."""

@@ -14,6 +14,7 @@ from facelink.errors import InputError
 from facelink.features import is_normalized
 from facelink.labels import check_labels, check_labels_path, load_labels
 from facelink.linking import subgraph_settings
+from facelink.models.compiled import TABLE_BYTES, projected_bytes
 from facelink.models.device import Precision, choose_device, runs_in_bfloat16
 from facelink.models.link_gcn import LinkGCN
 from facelink.models.loading import CONTEXT, COSINE, LinkModel, load_link_model
@@ -23,9 +24,13 @@ from facelink.pairs import load_pairs
 from facelink.stages.content import FileContent, hash_of_array, hash_of_model
 from facelink.stages.folder import STAGES
 from facelink.stages.manifest import Manifest, Origin
+from facelink.stages.memory import machine_memory_bytes
 from facelink.stages.settings import RunSettings
 from facelink.stages.work import FeaturesFile
 from facelink.subgraphs import SubgraphSettings
+
+_TABLE_SHARE = 2
+"""Part of the memory that projected features of all faces may take: mapped files need room too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,8 @@ class Task:
         True labels.
     restart : bool
         Whether what the run's folder holds is of no use.
+    in_one_process : bool
+        Whether blocks are worked on one after another, and not by several processes.
     """
 
     settings: RunSettings
@@ -64,9 +71,17 @@ class Task:
     cannot_link: NDArray[np.int64] | None
     labels_true: NDArray[np.int64] | None
     restart: bool = False
+    in_one_process: bool = True
 
     @classmethod
-    def load(cls, settings: RunSettings, work: Path, *, restart: bool = False) -> Self:
+    def load(
+        cls,
+        settings: RunSettings,
+        work: Path,
+        *,
+        restart: bool = False,
+        in_one_process: bool = True,
+    ) -> Self:
         """Load what the settings name, and check that all of it fits together.
 
         Parameters
@@ -77,6 +92,8 @@ class Task:
             Its folder, which is only read, if it is there.
         restart
             Whether what it holds is of no use.
+        in_one_process
+            As of the task.
 
         Raises
         ------
@@ -116,6 +133,7 @@ class Task:
             cannot_link,
             _labels_true(settings.labels_true, n),
             restart,
+            in_one_process,
         )
 
     @property
@@ -158,6 +176,26 @@ class Task:
         return hash_of_model(self.model)
 
     @property
+    def memory_bytes(self) -> int:
+        """Memory that the run may take."""
+        return self.settings.memory_bytes or machine_memory_bytes()
+
+    @cached_property
+    def table_bytes(self) -> int:
+        """Size of a LinkGCN's projected features of all faces; 0 if each batch projects its own.
+
+        That is so where they do not fit into half of the memory, or, of several
+        processes, into 6 GiB of each.
+        """
+        if not isinstance(self.model, LinkGCN):
+            return 0
+        most = self.memory_bytes // _TABLE_SHARE
+        if not self.in_one_process:
+            most = min(most, TABLE_BYTES)
+        n_bytes = projected_bytes(self.model, self.n_faces, self.precision == "bfloat16")
+        return n_bytes if n_bytes <= most else 0
+
+    @property
     def uses_features_as_they_are(self) -> bool:
         """Whether the file that was given is normalised and can be mapped."""
         return self.features == self.source
@@ -179,33 +217,27 @@ class Task:
 
     @property
     def neighbors_origin(self) -> Origin:
-        """What decides the neighbours."""
-        return Origin(
-            "neighbors",
-            {
-                "k": self.subgraphs.n_neighbors,
-                "neighbor_method": self.search_method,
-                "recall": self.settings.recall,
-                "seed": self.settings.seed,
-            },
-            {"features": self.features_origin.hash},
-        )
+        """What decides the neighbours; exact ones depend on no recall and no seed."""
+        settings = {"k": self.subgraphs.n_neighbors, "neighbor_method": self.search_method}
+        if self.search_method != "exact":
+            settings |= {"recall": self.settings.recall, "seed": self.settings.seed}
+        return Origin("neighbors", settings, {"features": self.features_origin.hash})
 
     @property
     def likelihoods_origin(self) -> Origin:
-        """What decides the likelihoods of each pivot's links."""
-        return Origin(
-            "likelihoods",
-            {
-                "model": self.model_hash,
-                "k_at_hop": list(self.subgraphs.k_at_hop),
-                "n_edge_neighbors": self.subgraphs.n_edge_neighbors,
-                "include_pivot": self.subgraphs.include_pivot,
-                "device": self.device.type,
-                "precision": self.precision,
-            },
-            {"features": self.features_origin.hash, "neighbors": self.neighbors_origin.hash},
-        )
+        """What decides the likelihoods of each pivot's links, to the bit."""
+        settings = {
+            "model": self.model_hash,
+            "k_at_hop": list(self.subgraphs.k_at_hop),
+            "n_edge_neighbors": self.subgraphs.n_edge_neighbors,
+            "include_pivot": self.subgraphs.include_pivot,
+            "device": self.device.type,
+            "precision": self.precision,
+        }
+        if isinstance(self.model, LinkGCN):
+            settings["all_projected_at_once"] = self.table_bytes > 0
+        inputs = {"features": self.features_origin.hash, "neighbors": self.neighbors_origin.hash}
+        return Origin("likelihoods", settings, inputs)
 
     @property
     def links_origin(self) -> Origin:
@@ -270,7 +302,9 @@ def _labels_true(path: Path | None, n_faces: int) -> NDArray[np.int64] | None:
 
 
 def _features_origin(settings: RunSettings, content: FileContent) -> Origin:
-    return Origin("features", {"dim": settings.dim}, {"features": content.hash})
+    """Of the kinds of files, only .bin does not say how wide its rows are."""
+    dim = settings.dim if settings.features.suffix.lower() == ".bin" else None
+    return Origin("features", {"dim": dim}, {"features": content.hash})
 
 
 def _source(settings: RunSettings) -> FeaturesFile:

@@ -84,18 +84,17 @@ def test_interrupted_by_hand_it_says_how_to_go_on(refused, features, tmp_path, m
     assert "What is finished is kept; the same command goes on from there." in message
 
 
-@pytest.mark.parametrize(("device", "chosen"), [("auto", "cpu"), ("cpu", "cpu")])
-def test_what_ray_is_given(refused, features, tmp_path, monkeypatch, device, chosen):
-    given = {}
+def test_what_ray_is_given(refused, features, tmp_path, monkeypatch):
+    given = []
 
-    def run_stages(settings, work, **options):
-        given.update(device=settings.device, memory=options["engine"]._memory_bytes)
+    def run_stages(settings, work, *, engine, **options):
+        given.extend([engine.auto_device, engine._memory_bytes])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "run_stages", run_stages)
-    ray = ("--engine", "ray", "--memory", "3G", "--device", device)
+    ray = ("--engine", "ray", "--memory", "3G")
     refused("run", features, "--work", tmp_path / "work", *ray, code=command.INTERRUPTED)
-    assert given == {"device": chosen, "memory": 3 << 30}
+    assert given == ["cpu", 3 << 30]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ def fail(message):
     pytest.fail(f"told: {message}")
 
 
+FACTS = {"method": "ivf", "recall": 0.98}
+
+
 @pytest.fixture
 def store(tmp_path):
     return BlockStore.begin(tmp_path / "stage", ORIGIN, SPECS, N)
@@ -65,7 +68,7 @@ def test_the_size_is_reserved_at_the_beginning(store):
 def test_a_damaged_block_is_missing_again_and_told(store):
     store.write(Block(0, 5), rows(0, 5))
     store.write(Block(5, 10), rows(5, 10))
-    store.complete({})
+    store.complete(FACTS)
     with (store.folder / "weights.npy").open("rb+") as stream:
         stream.seek(-1, os.SEEK_END)
         stream.write(b"\x00")
@@ -149,7 +152,7 @@ def test_a_file_that_lies_about_its_size_is_not_mapped(store):
 
 def test_a_manifest_with_a_flipped_bit_is_not_believed(store):
     store.write(Block(0, 10), rows(0, 10), seconds=1.5)
-    store.complete({"recall": 0.98, "content": {"hash": "ab", "n_bytes": 12}}, seconds=2.5)
+    store.complete(FACTS | {"content": {"hash": "ab", "n_bytes": 12}}, seconds=2.5)
     path, manifest = store.folder / MANIFEST_NAME, store.manifest
     assert Manifest.read(store.folder) == manifest
     whole = path.read_bytes()
@@ -191,6 +194,25 @@ def rewritten(folder, **changes):
 def test_a_manifest_of_other_types_is_not_read(store, changes):
     assert rewritten(store.folder) == store.manifest
     assert rewritten(store.folder, **changes) is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "facts"),
+    [
+        ("features", {}),
+        ("features", {"n_faces": "10", "n_dimensions": 4, "used_as_they_are": True}),
+        ("features", {"n_faces": 10, "n_dimensions": 4, "used_as_they_are": 1}),
+        ("neighbors", {"method": "ivf"}),
+        ("neighbors", {"method": None, "recall": 0.9}),
+        ("neighbors", {"method": "ivf", "recall": "0.9"}),
+    ],
+    ids=str,
+)
+def test_a_finished_stage_without_the_facts_of_its_kind_is_not_read(store, stage, facts):
+    wrong = {"stage": stage, "facts": facts}
+    assert rewritten(store.folder, **wrong).facts == facts
+    done = [{"start": 0, "stop": 10, "n_bytes": 0, "checksums": {}, "seconds": 0}]
+    assert rewritten(store.folder, **wrong, is_complete=True, blocks=done) is None
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{}", "", "[]", '{"format": "facelink.stage"}'])

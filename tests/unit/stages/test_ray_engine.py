@@ -1,5 +1,6 @@
 """The stages on a Ray cluster of this machine, whose workers are killed."""
 
+import contextlib
 import os
 import signal
 import tempfile
@@ -104,28 +105,49 @@ class Reading:
         return lambda block: {"number": np.array([number])}
 
 
+@dataclass(frozen=True)
+class DyingOnce:
+    """A function whose worker dies the first time that it is called."""
+
+    function: Callable[..., Any]
+    mark: Path
+
+    def __call__(self, item):
+        with contextlib.suppress(FileExistsError):
+            self.mark.touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.function(item)
+
+
 class DyingEngine:
     """An engine one of whose workers is killed in each stage."""
 
     def __init__(self, engine, folder):
         self.engine, self.folder, self.n_stages = engine, folder, 0
-        self.n_at_once, self.each = engine.n_at_once, engine.each
+        self.n_at_once = engine.n_at_once
+        self.auto_device, self.in_one_process = engine.auto_device, engine.in_one_process
 
     def map(self, work, blocks, memory_bytes=0):
         self.n_stages += 1
         dying = Work(work, (self.folder / str(self.n_stages),))
         return self.engine.map(dying, blocks, memory_bytes)
 
+    def each(self, function, items):
+        return self.engine.each(DyingOnce(function, self.folder / "merging"), items)
 
-def test_labels_are_those_of_one_machine_though_workers_are_killed(engine, shared, tmp_path):
+
+def test_labels_are_those_of_one_machine_though_workers_are_killed(
+    engine, shared, tmp_path, monkeypatch
+):
     faces = make_faces(SyntheticSettings(n_faces=600, n_features=16), seed=0)
     np.save(tmp_path / "faces.npy", 2 * faces.features)
     settings = RunSettings(tmp_path / "faces.npy", neighbor_method="ivf")
     alone = run(settings, tmp_path / "alone")
     marks = tmp_path / "marks"
     marks.mkdir()
+    monkeypatch.setattr(likely_groups, "__kwdefaults__", {"each": map, "links_per_part": 300})
     together = run(settings, tmp_path / "together", engine=DyingEngine(engine, marks))
-    assert len(list(marks.iterdir())) == 4
+    assert {mark.name for mark in marks.iterdir()} == {"1", "2", "3", "4", "merging"}
     np.testing.assert_array_equal(together.labels, alone.labels)
     np.testing.assert_array_equal(together.confidence, alone.confidence)
     fetched = Path(tempfile.gettempdir(), f"facelink-{shared.token}")

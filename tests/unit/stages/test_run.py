@@ -14,8 +14,10 @@ from facelink.features import load_features, save_features
 from facelink.files import load_arrays, save_arrays
 from facelink.labels import load_labels
 from facelink.link_prediction import combine_directions
+from facelink.merging.parts import likely_groups
 from facelink.neighbors import prepared
-from facelink.stages import needs
+from facelink.stages import course, needs
+from facelink.stages import task as task_module
 from facelink.stages.engine import LocalEngine
 from facelink.stages.manifest import Manifest
 from facelink.stages.run import run
@@ -41,7 +43,7 @@ class Heard:
         self.stages = []
 
     def note(self, message):
-        if not message.endswith(": kept") and ": done again" not in message:
+        if not any(told in message for told in (": kept", ": done again", ": preparing")):
             self.stages.append(message.partition(":")[0])
 
     def working(self, stage, n_rows):
@@ -95,6 +97,28 @@ class TestLabels:
         run(changed, tmp_path / "work")
         assert len(Manifest.read(tmp_path / "work" / "likelihoods").blocks) > 1
         assert len(prepared) == 1
+
+    def test_the_engine_says_what_device_auto_is(self, settings, tmp_path):
+        class Elsewhere(LocalEngine):
+            auto_device = "elsewhere"
+
+        with pytest.raises(InputError, match="device='elsewhere'"):
+            run(settings, tmp_path / "work", engine=Elsewhere())
+        given = replace(settings, device="cpu")
+        run(given, tmp_path / "work", engine=Elsewhere())
+        assert Manifest.read(tmp_path / "work" / "likelihoods").settings["device"] == "cpu"
+
+    def test_it_is_told_how_far_merging_is(self, settings, tmp_path, monkeypatch):
+        told = []
+
+        class Listener(Heard):
+            def note(self, message):
+                told.append(message)
+
+        monkeypatch.setattr(likely_groups, "__kwdefaults__", {"each": map, "links_per_part": 64})
+        monkeypatch.setattr(course, "_TELLING_SECONDS", 0)
+        run(settings, tmp_path / "work", listener=Listener())
+        assert "labels: 2 parts of the links merged so far" in told
 
     def test_with_constraints(self, settings, tmp_path):
         (tmp_path / "same.csv").write_text("0,200\n")
@@ -162,10 +186,14 @@ class TestWhatIsDoneAgain:
             ({"combine": "max"}, ["links", "labels"]),
             ({"model": "cosine"}, ["likelihoods", "links", "labels"]),
             ({"recall": 0.5}, ["neighbors", "likelihoods", "links", "labels"]),
+            ({"seed": 5}, ["neighbors", "likelihoods", "links", "labels"]),
+            ({"dim": FEATURES.shape[1]}, []),
+            ({"neighbor_method": "exact"}, ["neighbors", "likelihoods", "links", "labels"]),
         ],
         ids=str,
     )
     def test_only_what_depends_on_what_changed(self, settings, tmp_path, changes, stages):
+        settings = replace(settings, neighbor_method="ivf")
         run(settings, tmp_path / "work")
         if changes.get("labels_true"):
             np.save(tmp_path / "people.npy", LABELS)
@@ -176,6 +204,12 @@ class TestWhatIsDoneAgain:
         assert ("scores" in result.report) == ("labels_true" in changes)
         page = (tmp_path / "work" / "report.md").read_text()
         assert ("BCubed" in page) == ("labels_true" in changes)
+
+    def test_exact_neighbours_depend_on_no_recall_and_no_seed(self, settings, tmp_path):
+        run(settings, tmp_path / "work")
+        heard = Heard()
+        run(replace(settings, recall=0.5, seed=9), tmp_path / "work", listener=heard)
+        assert heard.stages == []
 
     def test_what_auto_chooses_counts_and_not_its_name(self, settings, tmp_path, monkeypatch):
         run(settings, tmp_path / "work")
@@ -200,6 +234,17 @@ class TestWhatIsDoneAgain:
         heard = Heard()
         run(replace(of_model, **changes), tmp_path / "work", listener=heard)
         assert heard.stages == stages
+
+    def test_memory_for_projected_features_of_a_link_gcn(
+        self, settings, trained_model, tmp_path, monkeypatch
+    ):
+        of_model = replace(settings, model=str(trained_model))
+        whole = run(of_model, tmp_path / "work")
+        monkeypatch.setattr(task_module, "_TABLE_SHARE", 10**9)
+        heard = Heard()
+        parts = run(of_model, tmp_path / "work", listener=heard)
+        assert heard.stages == ["likelihoods", "links", "labels"]
+        np.testing.assert_array_equal(parts.labels, whole.labels)  # rounding differs, no more
 
     def test_precision_is_nothing_to_the_context_model(self, settings, tmp_path):
         run(settings, tmp_path / "work")
