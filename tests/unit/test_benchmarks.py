@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import (
+    combining,
     compare,
     default_path,
     large,
+    large_peers,
     links,
     neighbor_methods,
     photos,
@@ -26,6 +28,8 @@ from benchmarks.padded_dense import PaddedDenseGCN, PaddedFeeder, predict_likeli
 from benchmarks.records import TOTAL, Record, Result, Timing, readable_seconds, report, speedup
 from PIL import Image
 
+from facelink.baselines.method import Baseline
+from facelink.baselines.registry import BASELINES
 from facelink.cli import main as cli_main
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
@@ -411,6 +415,38 @@ class TestLarge:
         printed = capsys.readouterr().out
         assert "| faces | features | neighbors | likelihoods | links | labels | in all |" in printed
         assert "from 400 to 800: in all N^" in printed
+
+    @pytest.mark.usefixtures("in_this_process")
+    def test_what_is_measured_on_its_folders(self, tmp_path, monkeypatch, capsys):
+        large.main(["--faces", "400", "--features", "32", "--work", str(tmp_path)])
+        given = ["--work", str(tmp_path), "--faces", "400", "--out", str(tmp_path / "record.json")]
+        combining.main([*given, "--turns", "2"])
+        (size,) = json.loads((tmp_path / "record.json").read_text())["sizes"]
+        assert [len(size[name]) for name in ("as_they_are", "person_by_person")] == [2, 2]
+        limits = []
+        monkeypatch.setattr("resource.setrlimit", lambda *limit: limits.append(limit))
+        monkeypatch.setattr(large_peers, "_TUNING_FACES", 300)
+        monkeypatch.setattr(
+            Baseline, "refusal", lambda one, n: "too many" if one.key == "dbscan" else None
+        )
+        capsys.readouterr()
+        methods = ["--methods", "cosine", "dbscan", "--features", "32", "--seconds", "100"]
+        large_peers.main([*given, *methods])
+        (size,) = json.loads((tmp_path / "record.json").read_text())["sizes"]
+        run, cosine, dbscan = size["methods"]
+        assert run["bcubed"] > cosine["bcubed"] > 0.3
+        assert cosine["value"] in next(one for one in BASELINES if one.key == "cosine").grid
+        assert (dbscan["limit"], "bcubed" in dbscan) == ("too many", False)
+        assert limits[0][1] == (20 << 30, 20 << 30)
+        assert "| too many | – | – | – |" in capsys.readouterr().out
+
+    def test_lists_in_order_of_people_are_the_same_lists(self):
+        labels = np.array([1, 0, 1, 0])
+        indices = np.array([[2, 1], [3, -1], [0, 3], [1, 2]], dtype=np.int32)
+        values = indices.astype(np.float32)
+        renamed, similarities, _ = combining.in_order_of(labels, (indices, values, values))
+        assert renamed.tolist() == [[1, -1], [0, 3], [3, 0], [2, 1]]
+        assert similarities.tolist() == [[3, -1], [1, 2], [2, 1], [0, 3]]
 
     @pytest.mark.usefixtures("in_this_process")
     def test_a_link_gcn_is_trained_once_and_finds_the_neighbors(self, tmp_path, monkeypatch):
