@@ -45,7 +45,8 @@ def assign_to_new(album: Album, faces: Sequence[int], name: str) -> list[Change]
     clean = name.strip()
     if not clean:
         raise InputError("a blank name; give one that can be read.")
-    with action(album, f"{len(chosen)} faces are of {clean}") as under_way:
+    # Not the name: it would stay in the history of whoever is forgotten.
+    with action(album, f"{len(chosen)} faces are of someone new") as under_way:
         whose = under_way.new_person(clean)
         for one in chosen:
             under_way.place(one, whose, "user", 1.0)
