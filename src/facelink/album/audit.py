@@ -11,10 +11,11 @@ from facelink.album.library import Album
 from facelink.album.queries import n_undecided
 from facelink.errors import InputError
 
-_LOST = """
-SELECT memberships.face, memberships.person, people.merged_into
-FROM memberships JOIN people ON people.id = memberships.person
-WHERE people.merged_into IS NOT NULL
+_MERGED = "SELECT id, merged_into FROM people WHERE merged_into IN (SELECT id FROM people)"
+
+_LOST = f"""
+SELECT memberships.face, merged.id, merged.merged_into
+FROM memberships JOIN ({_MERGED}) AS merged ON merged.id = memberships.person
 """
 
 _SET_ASIDE = """
@@ -70,8 +71,9 @@ def audit_album(album: Album, *, fix: bool = False) -> list[Finding]:
         Open; for writing if it is to be repaired.
     fix
         Repair what can be, as one action that can be undone: faces that the
-        user set aside leave their people, faces of merged people follow them,
-        and decisions that the places still do not honour are taken back.
+        user set aside leave their people, people who are merged in a circle
+        stand for themselves again, faces of merged people follow them, and
+        decisions that the places still do not honour are taken back.
 
     Returns
     -------
@@ -80,11 +82,13 @@ def audit_album(album: Album, *, fix: bool = False) -> list[Finding]:
     """
     findings = [*_database_findings(album), *_feature_findings(album)]
     repairs: list[tuple[str, Callable[[Action], None]]] = [
+        ("{} people are merged into one another in a circle", _break_circles),
         ("{} faces are placed with people who were merged into others", _follow_merges),
         ("{} faces are placed although the user set them aside", _set_aside),
         ("{} decisions contradict where faces are placed", _take_back),
     ]
     counts = [
+        len(_circular(album)),
         len(album.connection.execute(_LOST).fetchall()),
         len(album.connection.execute(_SET_ASIDE).fetchall()),
         len(contradicted(album)),
@@ -137,11 +141,36 @@ def _feature_findings(album: Album) -> list[Finding]:
     return findings
 
 
+def _circular(album: Album) -> list[int]:
+    """People who are merged into themselves, by way of others or not."""
+    into = dict(album.connection.execute(_MERGED))
+    circular: list[int] = []
+    seen: set[int] = set()
+    for start in into:
+        way, person = [], start
+        while person in into and person not in seen:
+            seen.add(person)
+            way.append(person)
+            person = into[person]
+        if person in way:
+            circular += way[way.index(person) :]
+    return circular
+
+
+def _break_circles(under_way: Action) -> None:
+    for person in _circular(under_way.album):
+        under_way.set_field("person", person, "merged_into", None)
+
+
 def _follow_merges(under_way: Action) -> None:
-    while rows := under_way.album.connection.execute(_LOST).fetchall():
-        for face, _, whose in rows:
-            how = under_way.place_of(face)[1]
-            under_way.place(face, whose, "user" if how == "user" else "automatic")
+    """Place faces of merged people with whom these are now; `_break_circles` comes before."""
+    connection = under_way.album.connection
+    into = dict(connection.execute(_MERGED))
+    for face, _, whose in connection.execute(_LOST).fetchall():
+        while whose in into:
+            whose = into[whose]
+        how = under_way.place_of(face)[1]
+        under_way.place(face, whose, "user" if how == "user" else "automatic")
 
 
 def _set_aside(under_way: Action) -> None:

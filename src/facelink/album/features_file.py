@@ -141,7 +141,19 @@ class FeatureFile:
         )
 
     def erase(self, rows: NDArray[np.int64]) -> None:
-        """Overwrite rows with zeros, on the disk when this returns."""
+        """Overwrite rows with zeros, on the disk when this returns.
+
+        Raises
+        ------
+        InputError
+            If the file does not have one of them; nothing is written then.
+        """
+        n_rows = self.n_whole_rows()
+        if rows.min(initial=0) < 0 or rows.max(initial=-1) >= n_rows:
+            raise InputError(
+                f"features {self.path}: rows {rows.min()} to {rows.max()} to overwrite, but there "
+                f"are {n_rows}; restore the file from a backup of the album."
+            )
         with self.path.open("rb+") as stream:
             for row in rows.tolist():
                 stream.seek(_HEADER.size + row * self.row_bytes)

@@ -31,6 +31,22 @@ DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 _FIRST_FILES = ("lock.", ".lock.", f"{DATABASE}-")
 """How the names of files begin that a command may leave which was killed as it made an album."""
 
+_STRAY_FACE = """
+SELECT id, feature_row FROM faces WHERE model = :model AND feature_row < 0
+UNION ALL SELECT id, feature_row FROM faces WHERE model = :model AND feature_row >= :n_rows
+LIMIT 1
+"""
+"""A face without a row of the feature file; two searches of an index, however many faces."""
+
+_STRAY_ERASURE = """
+SELECT feature_row FROM erasures WHERE model = :model AND (
+    feature_row NOT BETWEEN 0 AND :n_rows - 1
+    OR EXISTS (SELECT 1 FROM faces WHERE faces.model = erasures.model
+        AND faces.feature_row = erasures.feature_row)
+) LIMIT 1
+"""
+"""A row to overwrite that there is not, or that a face still has: rows are never given twice."""
+
 _READ_WAIT_SECONDS = 30.0
 """How long SQLite waits for another process to finish a commit."""
 
@@ -71,9 +87,31 @@ class Album:
         return self.folder / f"neighbors-{model_id}.safetensors"
 
     def n_rows(self, model: EmbeddingModel) -> int:
-        """Rows of a model's features that the album knows."""
+        """Rows of a model's features that the album knows; every face refers to one of them.
+
+        Raises
+        ------
+        InputError
+            If the database gives a number below 0, or a face without a row.
+        """
         row = self.connection.execute("SELECT n_rows FROM models WHERE id = ?", (model.id,))
-        return int(row.fetchone()[0])
+        n_rows = int(row.fetchone()[0])
+        if n_rows < 0:
+            raise self.damage("models", model.id, f"n_rows={n_rows}, below 0")
+        known = {"model": model.id, "n_rows": n_rows}
+        stray = self.connection.execute(_STRAY_FACE, known).fetchone()
+        if stray is not None:
+            raise self.damage(
+                "faces", stray[0], f"feature_row={stray[1]}, but {model.name} has {n_rows} rows"
+            )
+        return n_rows
+
+    def damage(self, table: str, row: int, what: str) -> InputError:
+        """Say what is wrong with a row that SQLite itself finds nothing wrong with."""
+        return InputError(
+            f"album {self.folder}: row {row} of table {table}: {what}; the database is damaged. "
+            "Restore it from a backup."
+        )
 
     def count(self, query: str, *values: Any) -> int:
         """First number that a query gives."""
@@ -174,12 +212,25 @@ def edit_album(
 
 
 def erase_features(album: Album) -> None:
-    """Overwrite the features of faces that are gone; what a killed command left to do included."""
+    """Overwrite the features of faces that are gone; what a killed command left to do included.
+
+    Raises
+    ------
+    InputError
+        If the database is damaged: a row to overwrite that the file does not have, or that a
+        face still has. Nothing is overwritten then.
+    """
     for model in album.models():
         rows = album.connection.execute(
             "SELECT feature_row FROM erasures WHERE model = ? ORDER BY feature_row", (model.id,)
         ).fetchall()
         if rows:
+            known = {"model": model.id, "n_rows": album.n_rows(model)}
+            stray = album.connection.execute(_STRAY_ERASURE, known).fetchone()
+            if stray is not None:
+                raise album.damage(
+                    "erasures", stray[0], f"no row of {model.name} that is free to be overwritten"
+                )
             album.feature_file(model).erase(np.array(rows, dtype=np.int64)[:, 0])
             with album.transaction() as connection:
                 connection.execute("DELETE FROM erasures WHERE model = ?", (model.id,))

@@ -98,7 +98,7 @@ def face(album: Album, face_id: int) -> Face:
     ).fetchone()
     if row is None:
         raise InputError(f"the album has no face {face_id}; it may have been forgotten.")
-    return _face(row)
+    return _face(album, row)
 
 
 def faces_of_photo(album: Album, photo: int) -> list[Face]:
@@ -106,7 +106,7 @@ def faces_of_photo(album: Album, photo: int) -> list[Face]:
     rows = album.connection.execute(
         f"SELECT {_FACE_COLUMNS} FROM faces WHERE photo = ? ORDER BY id", (photo,)
     )
-    return [_face(row) for row in rows]
+    return [_face(album, row) for row in rows]
 
 
 def thumbnail(album: Album, face_id: int) -> bytes | None:
@@ -202,7 +202,7 @@ def undecided(album: Album, *, limit: int = -1, offset: int = 0) -> list[Face]:
     rows = album.connection.execute(
         f"SELECT {_FACE_COLUMNS} {_UNDECIDED} ORDER BY faces.id LIMIT ? OFFSET ?", (limit, offset)
     )
-    return [_face(row) for row in rows]
+    return [_face(album, row) for row in rows]
 
 
 def n_undecided(album: Album) -> int:
@@ -243,7 +243,14 @@ def _photo(row: tuple[Any, ...]) -> Photo:
     return Photo(Path(row[1]), *row[2:], id=row[0])
 
 
-def _face(row: tuple[Any, ...]) -> Face:
+def _face(album: Album, row: tuple[Any, ...]) -> Face:
+    try:
+        return _checked_face(row)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise album.damage("faces", row[0], str(error)) from error
+
+
+def _checked_face(row: tuple[Any, ...]) -> Face:
     face_id, photo, model, feature_row, left, top, width, height, landmarks, *rest = row
     score, sharpness, size, junk_reasons, external_id = rest
     return Face(
@@ -252,13 +259,26 @@ def _face(row: tuple[Any, ...]) -> Face:
         model=model,
         feature_row=feature_row,
         box=None if left is None else Box(left, top, width, height),
-        landmarks=None if landmarks is None else np.frombuffer(landmarks, "<f4").reshape(5, 2),
+        landmarks=None if landmarks is None else _landmarks(landmarks),
         detection_score=score,
         sharpness=sharpness,
         size=size,
-        junk_reasons=() if junk_reasons is None else tuple(json.loads(junk_reasons)),
+        junk_reasons=() if junk_reasons is None else _junk_reasons(junk_reasons),
         external_id=external_id,
     )
+
+
+def _landmarks(stored: bytes) -> NDArray[np.float32]:
+    if len(stored) != 40:
+        raise ValueError(f"landmarks of {len(stored)} bytes, not 40")
+    return np.frombuffer(stored, dtype="<f4").reshape(5, 2)
+
+
+def _junk_reasons(stored: str) -> tuple[str, ...]:
+    reasons = json.loads(stored)
+    if not isinstance(reasons, list) or not all(isinstance(one, str) for one in reasons):
+        raise ValueError(f"junk_reasons={stored!r:.40}, no list of words")
+    return tuple(reasons)
 
 
 def _person(row: tuple[Any, ...]) -> Person:

@@ -36,7 +36,7 @@ class Box:
     Raises
     ------
     InputError
-        If the box has no area.
+        If the box has no area, or one of the numbers is missing.
     """
 
     left: float
@@ -45,9 +45,11 @@ class Box:
     height: float
 
     def __post_init__(self) -> None:
-        if not (self.width > 0 and self.height > 0):
+        numbers = (self.left, self.top, self.width, self.height)
+        if None in numbers or not (self.width > 0 and self.height > 0):  # of a damaged album
             raise InputError(
-                f"face box of {self.width} × {self.height} pixels; both must be above 0."
+                f"face box at {self.left}, {self.top} of {self.width} × {self.height} pixels; both "
+                "must be above 0."
             )
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from facelink.album.audit import Finding, album_status, audit_album
@@ -42,7 +44,24 @@ def break_decisions(album):
     return "1 decisions contradict"
 
 
-@pytest.mark.parametrize("damage", [break_places, break_set_aside, break_decisions])
+def break_merges(album):
+    first, second, third = (one.id for one in people(album)[:3])
+    merge = "UPDATE people SET merged_into = ? WHERE id = ?"
+    album.connection.executemany(merge, [(second, first), (first, second), (third, third)])
+    return "3 people are merged into one another in a circle"
+
+
+def break_a_chain_of_merges(album):
+    chain = [one.id for one in people(album)[:4]]
+    merge = "UPDATE people SET merged_into = ? WHERE id = ?"
+    album.connection.executemany(merge, itertools.pairwise(reversed(chain)))
+    return "placed with people who were merged"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [break_places, break_set_aside, break_decisions, break_merges, break_a_chain_of_merges],
+)
 def test_contradictions_are_found_repaired_and_the_repair_undone(album, damage):
     message = damage(album)
     broken = tables(album)
@@ -54,6 +73,28 @@ def test_contradictions_are_found_repaired_and_the_repair_undone(album, damage):
     assert audit_album(album) == []
     undo(album)
     assert audit_album(album) == findings
+
+
+def test_people_who_were_merged_in_a_circle_keep_their_faces(album):
+    before = people(album)
+    break_merges(album)
+    audit_album(album, fix=True)
+    assert people(album) == before
+
+
+def test_faces_follow_a_chain_of_merges_to_its_end(album):
+    chain = people(album)[:4]
+    break_a_chain_of_merges(album)
+    audit_album(album, fix=True)
+    assert len(placements(album, chain[-1].id)) == sum(one.n_faces for one in chain)
+
+
+def test_people_merged_into_nobody_are_told_and_stay(album):
+    album.connection.execute("PRAGMA foreign_keys = OFF")
+    album.connection.execute("UPDATE people SET merged_into = 999 WHERE id = 1")
+    album.connection.execute("PRAGMA foreign_keys = ON")
+    expected = [Finding("1 rows refer to others that are gone: people", can_fix=False)]
+    assert audit_album(album, fix=True) == audit_album(album) == expected
 
 
 def test_features_that_are_damaged_or_missing_are_found(album):
