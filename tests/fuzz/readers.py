@@ -16,6 +16,8 @@ from scipy import sparse
 from facelink.album.additions import add_faces, embedding_model
 from facelink.album.audit import album_status, audit_album
 from facelink.album.decisions import name_person, say_different
+from facelink.album.evidence import Evidence
+from facelink.album.forget import forget_person
 from facelink.album.history import batches, changes_of
 from facelink.album.library import DATABASE, edit_album, open_album
 from facelink.album.queries import decisions, features_of, people, photos, undecided
@@ -197,6 +199,19 @@ def _changed_album(path: Path) -> object:
     return None
 
 
+def _kept_neighbors(path: Path) -> object:
+    """Works with an album whose neighbours, which can be made again, may be damaged."""
+    with edit_album(path.parent, "fuzzing") as album:
+        try:
+            Evidence(album)
+            add_faces(album, embedding_model(album, "made up", 3), [NewFace(-FEATURES[0])])
+            changes = update_album(album, ContextGCN.pretrained())
+            forget_person(album, people(album)[0].id)
+        except FacelinkError as error:
+            raise AssertionError("refused for what is as good as missing") from error
+    return changes
+
+
 def _written(suffix: str, write: Callable[[Path], object]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"example{suffix}")
@@ -339,6 +354,9 @@ def _readers() -> Iterator[tuple[str, Reader]]:
         content = _from_folder(_make_album, name)
         yield f"album-{name}", Reader(name, _album, (content,), beside)
         yield f"changed-album-{name}", Reader(name, _changed_album, (content,), beside)
+    name = "neighbors-1.safetensors"
+    content = _from_folder(_make_album, name)
+    yield f"album-{name}", Reader(name, _kept_neighbors, (content,), beside)
 
 
 READERS: dict[str, Reader] = dict(_readers())

@@ -18,7 +18,7 @@ import torch
 from numba.core.registry import CPUDispatcher
 
 from facelink import arrays, features, files, labels, links, pairs, parquet_rows, tensor_files
-from facelink.album import library, queries, schema
+from facelink.album import last_look, library, neighborhood, queries, schema
 from facelink.models import checkpoint, config, saved
 from facelink.neighbors import files as graph_files
 from facelink.neighbors import prepared, shards, stored_cells
@@ -27,9 +27,9 @@ from facelink.training import state
 from tests.fuzz.readers import READERS
 
 LEADING = (
-    *(arrays, checkpoint, config, features, files, graph_files, labels, library, links, pairs),
-    *(manifest, parquet_rows, prepared, queries, saved, schema, settings, shards, state),
-    *(stored_cells, tensor_files, zipfile, torch._weights_only_unpickler),
+    *(arrays, checkpoint, config, features, files, graph_files, labels, last_look, library, links),
+    *(manifest, neighborhood, pairs, parquet_rows, prepared, queries, saved, schema, settings),
+    *(shards, state, stored_cells, tensor_files, zipfile, torch._weights_only_unpickler),
 )
 """Modules whose branches lead the search."""
 

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facelink.errors import InputError
 from facelink.merging.placing import Learned
 
 UNSETTLED = -2
@@ -30,6 +31,11 @@ class LastLook:
         Faces there were when that was found out.
     with_photo_evidence : bool
         Whether two faces in one photograph counted as evidence.
+
+    Raises
+    ------
+    InputError
+        If an array is of another dtype or shape.
     """
 
     people: NDArray[np.int64]
@@ -40,6 +46,23 @@ class LastLook:
     learned: Learned
     n_when_learned: int
     with_photo_evidence: bool
+
+    def __post_init__(self) -> None:
+        n = self.people.size
+        expected = {
+            "people": (np.int64, (n,)),
+            "is_named": (np.bool_, (n,)),
+            "is_set_aside": (np.bool_, (n,)),
+            "same": (np.int64, (len(self.same), 2)),
+            "different": (np.int64, (len(self.different), 2)),
+        }
+        for name, (dtype, shape) in expected.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape != shape:
+                raise InputError(
+                    f"a last look needs its {name} as {np.dtype(dtype)} of shape {shape}, got "
+                    f"{array.dtype} {array.shape}."
+                )
 
     def without(self, rows: NDArray[np.int64], gone: NDArray[np.bool_]) -> Self:
         """Return the same without some faces; those who had to do with them are unsettled.

@@ -1,5 +1,6 @@
 """An album's neighbour lists and judged links: kept beside it, and computed again where missing."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from facelink.album.last_look import LastLook
 from facelink.album.library import Album
 from facelink.album.records import EmbeddingModel
+from facelink.blocks import blocks
 from facelink.calibration import Calibration
 from facelink.context.impostors import ImpostorStatistics
 from facelink.errors import InputError
@@ -20,11 +22,14 @@ from facelink.growing import JudgedNeighbors, find_and_judge, grow_judged
 from facelink.link_prediction import Progress
 from facelink.merging.placing import Learned
 from facelink.models.context_gcn import ContextGCN
-from facelink.neighbors.graph import NeighborGraph
+from facelink.neighbors.graph import MAX_INSTANCES, MISSING, NeighborGraph
 
 _FORMAT = "facelink.album.neighbors"
 _VERSION = 2
 _LOOKED_AT = ("people", "is_named", "is_set_aside", "same", "different")
+
+_ROW_BLOCK = 65_536
+"""Rows checked at a time, so that what that takes stays small."""
 
 _FACES = """
 SELECT feature_row, id, coalesce(photo, -1) FROM faces
@@ -210,25 +215,62 @@ def _save(path: Path, kept: _Kept) -> None:
 def _load(path: Path, rows: NDArray[np.int64]) -> _Kept | None:
     """Read what was kept of faces in these rows; None if it is missing, damaged or too little."""
     try:
-        arrays, metadata = load_arrays(path, "neighbours")
-        if (metadata.get("format"), metadata.get("version")) != (_FORMAT, _VERSION):
-            return None
-        graph = NeighborGraph(arrays["indices"], arrays["similarities"], metadata["method"])
-        nobody = np.zeros(graph.n_instances, dtype=np.bool_)
-        judged = JudgedNeighbors(
-            graph,
-            arrays["likelihoods"],
-            metadata["n_when_judged"],
-            nobody,
-            ImpostorStatistics(*metadata["impostors"]),
-        )
-        kept = _Kept(arrays["rows"], judged, _last_look(arrays, metadata["last_look"]))
-    except (InputError, KeyError):
-        return None
-    if len(kept.rows) != graph.n_instances:
+        kept = _read(path)
+    except (InputError, KeyError, TypeError, ValueError, OverflowError):  # of any stored type
         return None
     kept = kept.only(rows)
-    return kept if len(kept.rows) > graph.n_neighbors else None
+    return kept if len(kept.rows) > kept.judged.graph.n_neighbors else None
+
+
+def _read(path: Path) -> _Kept:
+    arrays, metadata = load_arrays(path, "neighbours")
+    if (metadata.get("format"), metadata.get("version")) != (_FORMAT, _VERSION):
+        raise InputError(f"neighbours {path}: of another version; they are found again.")
+    graph = NeighborGraph(arrays["indices"], arrays["similarities"], metadata["method"])
+    judged = JudgedNeighbors(
+        graph,
+        arrays["likelihoods"],
+        _count(metadata["n_when_judged"]),
+        np.zeros(graph.n_instances, dtype=np.bool_),
+        ImpostorStatistics(*map(_number, metadata["impostors"])),
+    )
+    kept = _Kept(arrays["rows"], judged, _last_look(arrays, metadata["last_look"]))
+    if not _is_of_one_neighborhood(kept):
+        raise InputError(f"neighbours {path}: damaged; they are found again.")
+    return kept
+
+
+def _is_of_one_neighborhood(kept: _Kept) -> bool:
+    """Whether what came from a file fits together, and is what was kept of faces."""
+    rows, graph, likelihoods = kept.rows, kept.judged.graph, kept.judged.likelihoods
+    n = graph.n_instances
+    if not isinstance(graph.method, str) or graph.n_neighbors < 1:
+        return False
+    if rows.dtype != np.int64 or rows.shape != (n,):
+        return False
+    if len(np.unique(rows)) < n or rows.min(initial=0) < 0 or likelihoods.dtype != np.float32:
+        return False
+    if kept.last_look is not None and len(kept.last_look.people) != n:
+        return False
+    for block in blocks(n, _ROW_BLOCK):
+        is_missing, some = graph.indices[block] == MISSING, likelihoods[block]
+        if not np.where(is_missing, np.isnan(some), (some >= 0) & (some <= 1)).all():
+            return False
+    return True
+
+
+def _number(value: Any) -> float:
+    """A finite number as JSON holds it; `InputError` for anything else."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{value!r:.40} where a number was stored.")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    """A number of faces as JSON holds it; `InputError` for anything else."""
+    if not isinstance(value, int) or not 1 <= value <= MAX_INSTANCES:
+        raise InputError(f"{value!r:.40} where a number of faces was stored.")
+    return value
 
 
 def _numbers_of(last: LastLook) -> dict[str, Any]:
@@ -245,10 +287,10 @@ def _numbers_of(last: LastLook) -> dict[str, Any]:
 def _last_look(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any] | None) -> LastLook | None:
     if numbers is None:
         return None
-    calibration = Calibration(numbers["temperature"], numbers["bias"])
+    calibration = Calibration(_number(numbers["temperature"]), _number(numbers["bias"]))
     return LastLook(
         **{name: arrays[name] for name in _LOOKED_AT},
-        learned=Learned(calibration, numbers["photo_log_odds"]),
-        n_when_learned=numbers["n_when_learned"],
-        with_photo_evidence=numbers["with_photo_evidence"],
+        learned=Learned(calibration, _number(numbers["photo_log_odds"])),
+        n_when_learned=_count(numbers["n_when_learned"]),
+        with_photo_evidence=bool(numbers["with_photo_evidence"]),
     )
