@@ -63,7 +63,7 @@ def write_lock(
     ------
     OutputError
         If another process still holds the lock; the message says which. If the
-        folder cannot be written.
+        folder cannot be written, or the lock's file is damaged.
     """
     try:
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -85,7 +85,7 @@ def holder(path: Path) -> Holder | None:
     try:
         described = json.loads(_holder_path(path).read_text(encoding="utf-8"))
         return Holder(int(described["pid"]), str(described["command"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -102,6 +102,11 @@ def _acquire(
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise _cannot_lock(path, error) from error
+        except sqlite3.DatabaseError as error:  # none of its subclasses: damage
+            raise OutputError(
+                f"cannot lock {path}: {error}; the file is damaged. It holds nothing: delete it, "
+                "and run the command again."
+            ) from error
         if on_wait is not None:
             on_wait(holder(path))
             on_wait = None

@@ -64,9 +64,27 @@ def test_a_killed_holder_leaves_no_lock(tmp_path, other_process):
         assert holder(tmp_path / "lock.sqlite").command == "next"
 
 
-def test_a_damaged_description_names_nobody(tmp_path):
-    (tmp_path / "lock.json").write_text("[1]", encoding="utf-8")
+@pytest.mark.parametrize(
+    "text",
+    ["[1]", "", "[" * 100_000, '{"pid": 1e999, "command": "x"}', '{"pid": ' + "9" * 5000 + "}"],
+    ids=["list", "nothing", "nested", "endless", "digits"],
+)
+def test_a_damaged_description_names_nobody(tmp_path, text):
+    (tmp_path / "lock.json").write_text(text, encoding="utf-8")
     assert holder(tmp_path / "lock.sqlite") is None
+
+
+def test_a_damaged_lock_says_that_it_may_be_deleted(tmp_path):
+    path = tmp_path / "lock.sqlite"
+    path.write_bytes(b"no database " * 100)
+    with (
+        pytest.raises(OutputError, match=r"lock\.sqlite: .*damaged\. It holds nothing: delete it"),
+        write_lock(path, "an update"),
+    ):
+        pass
+    path.unlink()
+    with write_lock(path, "an update"):
+        assert holder(path) is not None
 
 
 def test_a_folder_in_which_no_lock_can_be_made(tmp_path):
