@@ -24,8 +24,8 @@ notes = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def note(message: str) -> None:
-    """Tell the user something that is not the result."""
-    notes.print(message, markup=False)
+    """Tell the user something that is not the result; names that are no text are escaped."""
+    notes.print(message.encode(errors="backslashreplace").decode(), markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from facelink.photos.formats import BACKUP_SUFFIX, HEAD_BYTES, PHOTO_SUFFIXES, format_of
 from facelink.photos.records import PhotoFile, PhotoProblem
 
+_NO_TEXT = "its path, or that of what it links to, is not UTF-8; rename the file or folder"
+
 
 def find_photos(paths: Iterable[Path | str]) -> Iterator[PhotoFile | PhotoProblem]:
     """Find the photographs among these files and, at any depth, in these folders.
@@ -27,7 +29,8 @@ def find_photos(paths: Iterable[Path | str]) -> Iterator[PhotoFile | PhotoProble
     Yields
     ------
     PhotoFile or PhotoProblem
-        A problem for what is not there or cannot be looked at; the walk goes on.
+        A problem for what is not there, cannot be looked at, or has a name that is no text
+        and can therefore not be written down; the walk goes on.
     """
     seen: set[str] = set()
     for path in map(Path, paths):
@@ -41,16 +44,22 @@ def _photos_at(
     real = os.path.realpath(path)
     if real in seen:
         return
-    seen.add(real)
+    can_be_written = _is_text(f"{path}{real}")
+    if can_be_written:  # what a link with such a name leads to may have a better name
+        seen.add(real)
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            yield from _photos_in(path, seen)
-        elif not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not is_folder and not stat.S_ISREG(status.st_mode):
             if is_named:
                 yield PhotoProblem(path, "neither a file nor a folder")
-        elif is_named or _looks_like_photo(path):
-            yield PhotoFile(path, status.st_size, status.st_mtime_ns)
+        elif is_folder or is_named or _looks_like_photo(path):
+            if not can_be_written:
+                yield PhotoProblem(path, _NO_TEXT)
+            elif is_folder:
+                yield from _photos_in(path, seen)
+            else:
+                yield PhotoFile(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         yield PhotoProblem(path, reason_of(error))
 
@@ -60,6 +69,15 @@ def _photos_in(folder: Path, seen: set[str]) -> Iterator[PhotoFile | PhotoProble
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     for entry in sorted(visible, key=lambda entry: (entry.is_dir(), entry.name)):
         yield from _photos_at(Path(entry.path), seen)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is Unicode: Python stands in surrogates for bytes that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _looks_like_photo(path: Path) -> bool:

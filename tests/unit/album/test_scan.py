@@ -98,6 +98,23 @@ def test_photographs_come_with_faces_and_thumbnails(empty, reader, pictures):
     assert audit_album(empty) == []
 
 
+def test_a_name_that_is_no_text_is_a_problem_and_the_others_are_read(empty, reader, pictures):
+    unnamable = pictures / os.fsdecode(b"caf\xe9.png")
+    try:
+        shutil.copy(pictures / "a.png", unnamable)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    report = scan_photos(empty, reader, [pictures])
+    assert report.n_read == 5
+    (problem,) = report.problems
+    assert problem.path == unnamable
+    assert "is not UTF-8; rename" in problem.reason
+    assert scan_photos(empty, reader, [unnamable]).problems == (problem,)
+    assert [photo.path for photo in photos(empty)] == sorted(
+        set(pictures.rglob("*.png")) - {unnamable}
+    )
+
+
 def test_what_has_not_changed_is_not_read_again(scanned, reader, pictures):
     n_calls = reader.detector.n_calls
     assert scan_photos(scanned, reader, [pictures]) == replace(NOTHING, n_unchanged=5)

@@ -163,6 +163,16 @@ def test_add_reads_and_places(command, pictures, tmp_path):
     assert (counted["photos"], counted["unreadable_photos"], counted["faces"]) == (13, 1, 12)
 
 
+def test_add_tells_of_a_name_that_is_no_text(command, pictures, tmp_path):
+    try:
+        (pictures / os.fsdecode(b"caf\xe9.jpg")).touch()
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    added = command("add", tmp_path / "my.album", pictures, "--no-update", "--json")
+    assert (facts(added)["photographs_read"], facts(added)["unreadable"]) == (12, 1)
+    assert f"{pictures}/caf\\udce9.jpg: its path, or that of what it links to" in added.err
+
+
 def test_add_without_update(command, pictures, tmp_path):
     added = command("add", tmp_path / "my.album", pictures, "--no-update", "--json")
     assert "people_merged" not in facts(added)

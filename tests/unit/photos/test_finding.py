@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,33 @@ def test_a_folder_that_cannot_be_read(folder, monkeypatch):
     *others, last = find_photos([folder])
     assert names(folder, others) == ["a.heic", "b.JPG", "no-suffix"]
     assert last == PhotoProblem(folder / "z", "cannot be read: Permission denied")
+
+
+@pytest.fixture
+def unnamable(tmp_path):
+    """A photograph, a folder and another file with names that are not UTF-8, beside others."""
+    try:
+        for name in (b"caf\xe9.jpg", b"notes-\xe9", b"\xe9t\xe9/a.jpg", b"z.jpg"):
+            path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"text" if b"notes" in name else PNG)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    return tmp_path
+
+
+def test_a_name_that_is_no_text_is_a_problem_and_the_others_are_found(unnamable):
+    (unnamable / "a.jpg").symlink_to(unnamable / os.fsdecode(b"caf\xe9.jpg"))
+    (unnamable / os.fsdecode(b"b\xe9.jpg")).symlink_to(unnamable / "z.jpg")
+    *problems, photo, folder = find_photos([unnamable])
+    assert photo == PhotoFile.at(unnamable / "z.jpg")
+    expected = [b"a.jpg", b"b\xe9.jpg", b"caf\xe9.jpg", b"\xe9t\xe9"]
+    assert [os.fsencode(one.path.name) for one in (*problems, folder)] == expected
+    assert {one.reason for one in (*problems, folder)} == {
+        "its path, or that of what it links to, is not UTF-8; rename the file or folder"
+    }
+    (named,) = find_photos([folder.path / "a.jpg"])
+    assert named.reason == folder.reason
 
 
 def problem(one):
