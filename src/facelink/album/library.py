@@ -267,6 +267,14 @@ def _made(folder: Path | str) -> Path:
         make_folder(folder, mode=0o700)
     except OSError as error:
         raise OutputError(f"cannot make {folder}: {error.strerror or error}.") from error
+    if is_other and os.name == "posix":  # made by somebody else, with the rights they chose
+        try:
+            folder.chmod(0o700)
+        except OSError as error:
+            raise OutputError(
+                f"album {folder}: cannot keep the folder for its owner only "
+                f"({error.strerror or error}); choose a new one."
+            ) from error
     return folder
 
 

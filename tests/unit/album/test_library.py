@@ -1,5 +1,6 @@
 import sqlite3
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,32 @@ def test_an_album_is_made_once_and_found_again(folder):
 def test_its_folder_is_for_its_owner_only(folder):
     with edited(folder):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_an_empty_folder_becomes_one_for_its_owner_only(folder):
+    folder.mkdir()
+    folder.chmod(0o755)
+    with edited(folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_an_empty_folder_whose_rights_cannot_be_changed_is_refused(folder, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(1, "Operation not permitted")
+
+    folder.mkdir()
+    monkeypatch.setattr(Path, "chmod", refuse)
+    message = r"for its owner only \(Operation not permitted\); choose a new one"
+    with pytest.raises(OutputError, match=message), edited(folder):
+        pass
+    assert list(folder.iterdir()) == []
+
+
+def test_the_rights_of_an_album_are_its_owners_to_change(folder):
+    with edited(folder):
+        folder.chmod(0o750)
+    with edited(folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
 def test_where_there_is_none(folder):
