@@ -128,13 +128,14 @@ def test_writing_into_an_array_does_not_reach_the_file(store):
 
 @pytest.mark.parametrize("blocks", [[(0, 5), (4, 10)], [(5, 10), (0, 5)], [(0, 11)], [(3, 2)]])
 def test_a_manifest_whose_blocks_cannot_be_is_not_read(store, blocks):
-    path = store.folder / MANIFEST_NAME
-    stored = json.loads(path.read_text())
-    stored["blocks"] = [
-        {"start": start, "stop": stop, "n_bytes": 0, "checksums": {}, "seconds": 0}
-        for start, stop in blocks
-    ]
-    path.write_text(json.dumps(stored))
+    def with_blocks(places):
+        return [
+            {"start": start, "stop": stop, "n_bytes": 0, "checksums": {}, "seconds": 0}
+            for start, stop in places
+        ]
+
+    assert rewritten(store.folder, blocks=with_blocks([(0, 5), (5, 10)])).n_done == 10
+    assert rewritten(store.folder, blocks=with_blocks(blocks)) is None
     assert again(store) is None
 
 
