@@ -271,6 +271,8 @@ def _made(folder: Path | str) -> Path:
         try:
             folder.chmod(0o700)
         except OSError as error:
+            if folder.stat().st_uid == os.geteuid():  # a disk that knows no such rights
+                return folder
             raise OutputError(
                 f"album {folder}: cannot keep the folder for its owner only "
                 f"({error.strerror or error}); choose a new one."
