@@ -3,14 +3,13 @@
     python -m benchmarks.recall --run DIR --labels-true LABELS [--recall 0.8 0.9 …] [--out RECORD]
 
 DIR is the folder of a run of `facelink run` by ivf whose search is prepared: its cells are kept,
-and how far to look is chosen anew for each recall, on the same 1,000 faces whose true neighbours
-are searched. Of these, those of the same person are what grouping lives on: how many of them are
-found is told too. Prints a Markdown table.
+and how far to look is chosen anew for each recall, as a run does. What is told is of 1,000 other
+faces whose true neighbours are searched. Of these, those of the same person are what grouping lives
+on: how many of them are found is told too. Prints a Markdown table.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search
 from facelink.files import write_json
 from facelink.labels import load_labels
-from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.exact import RecallSample
 from facelink.neighbors.prepared import PreparedSearch
 
@@ -34,13 +32,15 @@ def cost(
 ) -> dict[str, Any]:
     """Count comparisons of the sample's faces, and what they find, at a recall."""
     assert search.cells is not None
-    cells = CellSearch.for_recall(search.features, search.cells.index, sample, recall)
-    counts = cells.n_compared(search.features, sample.instances)
-    found = replace(search, cells=cells).rows(sample.instances)[0]
+    search = search.looking_into(search.cells.index, recall)
+    assert search.cells is not None
+    counts = search.cells.n_compared(search.features, sample.instances)
+    found = search.rows(sample.instances)[0]
     is_found = (sample.neighbors[:, :, None] == found[:, None, :]).any(axis=2)
     is_same = labels[sample.neighbors] == labels[sample.instances, None]
     return {
         "recall": recall,
+        "measured": search.recall,
         "found": float(is_found.mean()),
         "found_of_same_person": float(is_found[is_same].mean()),
         "same_person": float(is_same.mean()),

@@ -15,7 +15,7 @@ import pickle
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,6 @@ from threadpoolctl import threadpool_limits
 from benchmarks.records import described
 from benchmarks.run_folders import features_of, prepared_search, search_file
 from facelink.files import write_json
-from facelink.neighbors.cell_search import CellSearch
-from facelink.neighbors.exact import RecallSample
 from facelink.neighbors.prepared import PreparedSearch
 from facelink.neighbors.shards import write_shards
 from facelink.stages.engine import Block
@@ -92,10 +90,7 @@ def _take(work: AskShards, blocks: Sequence[Block]) -> list[Step]:
 def with_recall(search: PreparedSearch, recall: float) -> PreparedSearch:
     """The same cells, looked into as far as another recall needs."""
     assert search.cells is not None
-    sample = RecallSample.draw(search.features, search.n_neighbors, seed=0)
-    cells = CellSearch.for_recall(search.features, search.cells.index, sample, recall)
-    farther = replace(search, cells=cells)
-    return replace(farther, recall=sample.recall(farther.rows(sample.instances)[1]))
+    return search.looking_into(search.cells.index, recall)
 
 
 def table(steps: Sequence[Step], n_faces: int) -> list[str]:

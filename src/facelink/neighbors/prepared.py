@@ -101,16 +101,30 @@ class PreparedSearch:
         features = np.ascontiguousarray(features, dtype=np.float32)
         if method == "exact":
             return cls(features, n_neighbors, method, device=device)
-        to_choose, to_check, both = RecallSample.draw_to_choose_and_check(
-            features, n_neighbors, seed
-        )
+        search = cls(features, n_neighbors, method)
         if method == "hnsw":
-            search = cls(features, n_neighbors, method, walk=_navigable_graph(features))
-            return search._walking_far_enough(to_check, recall_target)
-        index, aim = DividedCells.build(features, seed), recall_target
+            return search._walking_far_enough(recall_target, seed)
+        return search.looking_into(DividedCells.build(features, seed), recall_target, seed)
+
+    def looking_into(self, index: DividedCells, recall_target: float, seed: int = 0) -> Self:
+        """Return an IVF search that looks as far as a recall needs.
+
+        Parameters
+        ----------
+        index : DividedCells
+            Cells of the features.
+        recall_target
+            As of `find_neighbors`.
+        seed
+            Of the samples by which that is chosen and checked.
+        """
+        to_choose, to_check, both = RecallSample.draw_to_choose_and_check(
+            self.features, self.n_neighbors, seed
+        )
+        aim = recall_target
         for _ in range(_MOST_AIMS):
-            cells = CellSearch.for_recall(features, index, to_choose, aim)
-            search = cls(features, n_neighbors, method, cells=cells)
+            cells = CellSearch.for_recall(self.features, index, to_choose, aim)
+            search = replace(self, method="ivf", cells=cells)
             found = search.rows(to_check.instances)[1]
             missing = recall_target - to_check.surely_found(found)
             if missing <= 0:
@@ -210,18 +224,20 @@ class PreparedSearch:
             return cls(features, k, method, device=device)
         return cls(features, k, method, recall, _cells_in(arrays, metadata, features, where))
 
-    def _walking_far_enough(self, sample: RecallSample, recall_target: float) -> Self:
+    def _walking_far_enough(self, recall_target: float, seed: int) -> Self:
         """Keep twice as many instances in sight until enough is found, or no more is."""
+        _, sample, _ = RecallSample.draw_to_choose_and_check(self.features, self.n_neighbors, seed)
+        search = replace(self, walk=_navigable_graph(self.features))
         width, before = self.n_neighbors + 1 + N_SPARE_CANDIDATES, -1.0
         while True:
-            self.walk.hnsw.efSearch = width
-            found = self.rows(sample.instances)[1]
+            search.walk.hnsw.efSearch = width
+            found = search.rows(sample.instances)[1]
             recall = sample.recall(found)
             if sample.surely_found(found) >= recall_target:
-                return replace(self, recall=recall)
+                return replace(search, recall=recall)
             if recall - before < _LEAST_GAIN:
-                self.walk.hnsw.efSearch = width // 2
-                return replace(self, recall=before)
+                search.walk.hnsw.efSearch = width // 2
+                return replace(search, recall=before)
             width, before = 2 * width, recall
 
     def _propose(self) -> Propose:
