@@ -6,8 +6,8 @@
 Made-up faces of MS1M's sizes of people, as in `benchmarks.large`, k = 80. facelink's ivf and hnsw
 look as far as they do for that recall; of faiss's own inverted file (float32, as many cells), the
 number of cells to look into is doubled until 1,000 faces find as much. The recalls told are those
-of 1,000 others. Each way finds the neighbours of the first faces in turn. What finding those of all would take is the time to prepare
-plus that many times the time of one. Prints a Markdown table.
+of 1,000 others. Each way finds the neighbours of the first faces in turn. What finding those of
+all would take is the time to prepare plus that many times the time of one. Prints a Markdown table.
 """
 
 import argparse

@@ -31,9 +31,10 @@ def clusters(method: str) -> list[np.ndarray]:
     return [found.labels_, found.links_.pairs, found.links_.likelihoods]
 
 
-def judged(aggregator: str) -> list[np.ndarray]:
+def judged(aggregator: str, precision: str = "float32") -> list[np.ndarray]:
     graph = find_neighbors(FEATURES, 12, "exact")
-    links = judge_links(random_model(aggregator, 32, SUBGRAPHS), FEATURES, graph, SUBGRAPHS)
+    model = random_model(aggregator, 32, SUBGRAPHS)
+    links = judge_links(model, FEATURES, graph, SUBGRAPHS, precision=precision)
     return [links.pairs, links.likelihoods]
 
 
@@ -52,7 +53,9 @@ RESULTS = {
     "cluster, exact": lambda: clusters("exact"),
     "cluster, ivf": lambda: clusters("ivf"),
     "links, mean": lambda: judged("mean"),
+    "links, weighted": lambda: judged("weighted"),
     "links, attention": lambda: judged("attention"),
+    "links, bfloat16": lambda: judged("mean", "bfloat16"),
     "train-context": trained_context,
 }
 

@@ -159,7 +159,7 @@ def test_a_full_disk_fails_a_command_and_nothing_else(commands, inputs, fresh, c
         assert contents(album) == expected, most_bytes
 
 
-@pytest.mark.parametrize("command", ["add", "import"])
+@pytest.mark.parametrize("command", ["add", "import", "update"])
 def test_an_album_on_a_disk_that_is_full_goes_on_when_there_is_room(
     commands, inputs, tmp_path, command
 ):

@@ -27,7 +27,8 @@ def digests():
 @pytest.mark.parametrize(
     "name",
     [
-        *("cluster, exact", "cluster, ivf", "links, mean", "links, attention", "train-context"),
+        *("cluster, exact", "cluster, ivf", "links, mean", "links, weighted", "links, attention"),
+        *("links, bfloat16", "train-context"),
     ],
 )
 def test_threads_change_nothing(digests, name):
