@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from facelink.album.library import Album
 from facelink.album.records import (
@@ -21,7 +22,7 @@ SELECT batches.id, batches.cause, batches.time, batches.undoes, later.id
 FROM batches LEFT JOIN batches AS later ON later.undoes = batches.id
 """
 
-_CHANGES = "SELECT subject, subject_id, field, before, after FROM history"
+_CHANGES = "SELECT id, subject, subject_id, field, before, after FROM history"
 
 _FIELDS = {
     ("person", "name"): "people",
@@ -30,6 +31,9 @@ _FIELDS = {
     ("decision", "is_undone"): "decisions",
 }
 """Tables of the fields whose row stays; a face's place is a row that comes and goes."""
+
+_TEXTS = (("person", "name"), ("face", "how"))
+"""Fields that hold text; the others hold numbers. All may hold nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +163,22 @@ def batches(album: Album, *, limit: int = 50) -> list[Batch]:
 
 
 def changes_of(album: Album, batch: int) -> list[Change]:
-    """List what an action changed, in order."""
+    """List what an action changed, in order; `InputError` if the album's history is damaged."""
     rows = album.connection.execute(f"{_CHANGES} WHERE batch = ? ORDER BY id", (batch,))
-    return [Change(*row) for row in rows]
+    return [_change(album, *row) for row in rows]
+
+
+def _change(album: Album, row: int, *values: Any) -> Change:
+    """A row of the history, checked; it is written back when it is undone."""
+    change = Change(*values)
+    which = change.subject, change.field
+    kind = str if which in _TEXTS else int
+    if which not in (*_FIELDS, ("face", "person"), ("face", "how")):
+        raise album.damage("history", row, f"no {change.subject!r} has a field {change.field!r}")
+    for value in (change.before, change.after):
+        if value is not None and not isinstance(value, kind):
+            raise album.damage("history", row, f"{change.field}={value!r:.40}")
+    return change
 
 
 def undo(album: Album, batch: int | None = None) -> list[Change]:

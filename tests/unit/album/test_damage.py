@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from facelink.album.audit import audit_album
+from facelink.album.history import undo
 from facelink.album.library import edit_album, erase_features, open_album
 from facelink.album.queries import face, features_of, people, undecided
 from facelink.errors import InputError
@@ -43,6 +44,28 @@ def test_a_face_that_cannot_be(folder, column, value, message):
         pytest.raises(InputError, match=rf"made-up\.album: row 3 of table faces: .*{message}"),
     ):
         face(album, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("field = 'rowid'", "no 'face' has a field 'rowid'"),
+        ("field = 'name'", "no 'face' has a field 'name'"),
+        ("before = 'Ada', field = 'person'", "person='Ada'"),
+        ("after = 2.5, field = 'person'", r"person=2\.5"),
+        ("after = x'00', field = 'how'", "how=b"),
+    ],
+)
+def test_a_change_that_cannot_be(folder, changes, message):
+    with edited(folder) as album:
+        update(album)
+        album.connection.execute(
+            f"UPDATE history SET {changes} WHERE id = (SELECT max(id) FROM history WHERE "
+            "subject = 'face')"
+        )
+    where = r"made-up\.album: row \d+ of table history: "
+    with edit_album(folder, "test") as album, pytest.raises(InputError, match=where + message):
+        undo(album)
 
 
 @pytest.mark.parametrize("row", [8, -1, 1 << 62])
