@@ -30,6 +30,7 @@ from PIL import Image
 
 from facelink.baselines.method import Baseline
 from facelink.baselines.registry import BASELINES
+from facelink.baselines.view import NEIGHBORS
 from facelink.cli import main as cli_main
 from facelink.errors import InputError, OutputError
 from facelink.link_prediction import predict_likelihoods
@@ -436,9 +437,12 @@ class TestLarge:
         run, cosine, dbscan = size["methods"]
         assert run["bcubed"] > cosine["bcubed"] > 0.3
         assert cosine["value"] in next(one for one in BASELINES if one.key == "cosine").grid
-        assert (dbscan["limit"], "bcubed" in dbscan) == ("too many", False)
+        of_stages = {name: n for name, n in cosine["seconds"].items() if name != NEIGHBORS}
+        assert cosine["seconds_grouping"] == pytest.approx(sum(of_stages.values()))
+        assert NEIGHBORS in cosine["seconds"]
+        assert (dbscan["limit"][:7], "bcubed" in dbscan) == ("grouped", False)
         assert limits[0][1] == (20 << 30, 20 << 30)
-        assert "| too many | – | – | – |" in capsys.readouterr().out
+        assert "| grouped none of the faces" in capsys.readouterr().out
 
     def test_lists_in_order_of_people_are_the_same_lists(self):
         labels = np.array([1, 0, 1, 0])

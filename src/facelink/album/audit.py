@@ -87,9 +87,11 @@ def audit_album(album: Album, *, fix: bool = False) -> list[Finding]:
         ("{} faces are placed although the user set them aside", _set_aside),
         ("{} decisions contradict where faces are placed", _take_back),
     ]
+    circular = _circular(album)
+    lost = album.connection.execute(_LOST).fetchall()
     counts = [
-        len(_circular(album)),
-        len(album.connection.execute(_LOST).fetchall()),
+        len(circular),
+        sum(person not in circular for _, person, _ in lost),
         len(album.connection.execute(_SET_ASIDE).fetchall()),
         len(contradicted(album)),
     ]

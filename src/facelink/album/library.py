@@ -31,12 +31,16 @@ DATABASE, LOCK = "album.sqlite", "lock.sqlite"
 _FIRST_FILES = ("lock.", ".lock.", f"{DATABASE}-")
 """How the names of files begin that a command may leave which was killed as it made an album."""
 
-_STRAY_FACE = """
-SELECT id, feature_row FROM faces WHERE model = :model AND feature_row < 0
-UNION ALL SELECT id, feature_row FROM faces WHERE model = :model AND feature_row >= :n_rows
-LIMIT 1
+_ROWS = """
+SELECT models.n_rows, faces.id, faces.feature_row
+FROM models LEFT JOIN faces ON faces.id = (
+    SELECT id FROM faces WHERE model = models.id AND feature_row < 0
+    UNION ALL SELECT id FROM faces WHERE model = models.id AND feature_row >= models.n_rows
+    LIMIT 1
+) WHERE models.id = ?
 """
-"""A face without a row of the feature file; two searches of an index, however many faces."""
+"""Rows of a model's features, and a face without one: two searches of an index, however many faces.
+One statement, since others may add faces between two."""
 
 _STRAY_ERASURE = """
 SELECT feature_row FROM erasures WHERE model = :model AND (
@@ -94,17 +98,14 @@ class Album:
         InputError
             If the database gives a number below 0, or a face without a row.
         """
-        row = self.connection.execute("SELECT n_rows FROM models WHERE id = ?", (model.id,))
-        n_rows = int(row.fetchone()[0])
+        n_rows, face, row = self.connection.execute(_ROWS, (model.id,)).fetchone()
         if n_rows < 0:
             raise self.damage("models", model.id, f"n_rows={n_rows}, below 0")
-        known = {"model": model.id, "n_rows": n_rows}
-        stray = self.connection.execute(_STRAY_FACE, known).fetchone()
-        if stray is not None:
+        if face is not None:
             raise self.damage(
-                "faces", stray[0], f"feature_row={stray[1]}, but {model.name} has {n_rows} rows"
+                "faces", face, f"feature_row={row}, but {model.name} has {n_rows} rows"
             )
-        return n_rows
+        return int(n_rows)
 
     def damage(self, table: str, row: int, what: str) -> InputError:
         """Say what is wrong with a row that SQLite itself finds nothing wrong with."""

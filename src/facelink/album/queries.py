@@ -247,7 +247,7 @@ def _face(album: Album, row: tuple[Any, ...]) -> Face:
     try:
         return _checked_face(row)
     except (ValueError, TypeError, RecursionError) as error:
-        raise album.damage("faces", row[0], str(error)) from error
+        raise album.damage("faces", row[0], str(error).rstrip(".")) from error
 
 
 def _checked_face(row: tuple[Any, ...]) -> Face:

@@ -46,7 +46,9 @@ class Box:
 
     def __post_init__(self) -> None:
         numbers = (self.left, self.top, self.width, self.height)
-        if None in numbers or not (self.width > 0 and self.height > 0):  # of a damaged album
+        if None in numbers:
+            raise InputError(f"face box {numbers}: a number is missing.")
+        if not (self.width > 0 and self.height > 0):
             raise InputError(
                 f"face box at {self.left}, {self.top} of {self.width} × {self.height} pixels; both "
                 "must be above 0."

@@ -18,6 +18,8 @@ from facelink.training.face_sets import FaceSet
 class KeptRuns:
     """A folder with a file for each finished run of these collections and settings.
 
+    Runs of another version of facelink are not found.
+
     Parameters
     ----------
     folder

@@ -85,7 +85,7 @@ def benchmark(
             "--work",
             metavar="DIR",
             help="Folder that keeps finished runs and trained models: a benchmark that was cut "
-            "off goes on from there.",
+            "off goes on from there, with the same version of facelink.",
         ),
     ] = None,
     dim: options.Dim = None,

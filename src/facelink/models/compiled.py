@@ -138,7 +138,7 @@ class CompiledLinkGCN:
         32,767th of the largest there can be.
     table_bytes
         Most memory for the projected features of all; if they take more, each
-        batch projects its own, which gives the same.
+        batch projects its own, which gives the same but for rounding.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _QUERY_BLOCK = 65_536
 _TIE_BLOCK, _TIE_PRODUCTS = 64, 1 << 24
 """Instances compared with all others at a time, and products that makes at most: 64 MiB."""
 
-_TO_CHOOSE_BY, _TO_CHECK_BY = 1_000, 2_000
+TO_CHOOSE_BY, TO_CHECK_BY = 1_000, 2_000
 """Instances by whose true neighbours it is chosen how to look, and by which that is checked."""
 
 Propose = Callable[[NDArray[np.int64], int], NDArray[Any]]
@@ -44,7 +44,7 @@ class RecallSample:
 
     @classmethod
     def draw(
-        cls, features: NDArray[np.float32], n_neighbors: int, seed: int, size: int = _TO_CHOOSE_BY
+        cls, features: NDArray[np.float32], n_neighbors: int, seed: int, size: int = TO_CHOOSE_BY
     ) -> Self:
         """Draw so many instances at most and search their neighbours exactly."""
         n = len(features)
@@ -61,9 +61,9 @@ class RecallSample:
         What is chosen suits the instances that it was chosen by better than
         others.
         """
-        both = cls.draw(features, n_neighbors, seed, _TO_CHOOSE_BY + _TO_CHECK_BY)
+        both = cls.draw(features, n_neighbors, seed, TO_CHOOSE_BY + TO_CHECK_BY)
         n = len(both.instances)
-        third = max(1, n * _TO_CHOOSE_BY // (_TO_CHOOSE_BY + _TO_CHECK_BY))
+        third = max(1, n * TO_CHOOSE_BY // (TO_CHOOSE_BY + TO_CHECK_BY))
         return both._only(slice(third)), both._only(slice(third, n)), both
 
     def recall(self, similarities: NDArray[np.float32]) -> float:

@@ -14,6 +14,7 @@ from facelink.files import load_arrays, save_arrays
 from facelink.neighbors.cell_search import CellSearch
 from facelink.neighbors.exact import (
     N_SPARE_CANDIDATES,
+    TO_CHECK_BY,
     Found,
     Propose,
     RecallSample,
@@ -59,8 +60,9 @@ class PreparedSearch:
     method : str
         ``"exact"``, ``"ivf"`` or ``"hnsw"``.
     recall : float, optional
-        Share of a sample's true neighbours that it finds, of instances that
-        had no part in choosing how IVF looks; None for exact.
+        Share of a sample's true neighbours that it finds; None for exact. The
+        instances had no part in choosing how IVF looks, unless nearly all was
+        asked for and those that had were not enough.
     cells : CellSearch, optional
         How IVF looks.
     walk : faiss.IndexHNSW, optional
@@ -127,7 +129,7 @@ class PreparedSearch:
             search = replace(self, method="ivf", cells=cells)
             found = search.rows(to_check.instances)[1]
             missing = recall_target - to_check.surely_found(found)
-            if missing <= 0:
+            if missing <= 0 or to_choose is both:
                 break
             if aim == 1:
                 to_choose = both
@@ -226,7 +228,7 @@ class PreparedSearch:
 
     def _walking_far_enough(self, recall_target: float, seed: int) -> Self:
         """Keep twice as many instances in sight until enough is found, or no more is."""
-        _, sample, _ = RecallSample.draw_to_choose_and_check(self.features, self.n_neighbors, seed)
+        sample = RecallSample.draw(self.features, self.n_neighbors, seed, size=TO_CHECK_BY)
         search = replace(self, walk=_navigable_graph(self.features))
         width, before = self.n_neighbors + 1 + N_SPARE_CANDIDATES, -1.0
         while True:

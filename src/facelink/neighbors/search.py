@@ -55,7 +55,7 @@ def find_neighbors(
         With the method used and, if approximate, its measured recall: the
         share of the k nearest neighbours of 2,000 random instances that were
         found, an equally near one counting as found. How IVF looks was chosen
-        by others.
+        by others, unless nearly all neighbours were asked for.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facelink.merging.parts import Each
 from facelink.stages.blocks import ArraySpec, BlockStore
 from facelink.stages.engine import (
     Arrays,
@@ -163,14 +164,22 @@ class Course:
                 store.write(block, {name: array[rows] for name, array in arrays.items()})
         return self._completed(store, facts, measured, measured.seconds, 0)
 
-    def each(self, function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
-        """The engine's `each`; once a minute it is told how many items are done."""
-        told = time.monotonic()
-        for number, outcome in enumerate(self.engine.each(function, items), start=1):
-            if time.monotonic() - told >= _TELLING_SECONDS:
-                told = time.monotonic()
-                self.listener.note(f"labels: {number:,} parts of the links merged so far")
-            yield outcome
+    def each_of(self, stage: str) -> Each:
+        """The engine's `each`; about once a minute it is told how many items it has done in all."""
+        n_done, told = 0, time.monotonic()
+
+        def each(
+            function: Callable[[Item], Outcome], items: Iterable[Item], /
+        ) -> Iterator[Outcome]:
+            nonlocal n_done, told
+            for outcome in self.engine.each(function, items):
+                n_done += 1
+                if time.monotonic() - told >= _TELLING_SECONDS:
+                    told = time.monotonic()
+                    self.listener.note(f"{stage}: {n_done:,} parts done so far")
+                yield outcome
+
+        return each
 
     def _existing(self, origin: Origin, specs: Mapping[str, ArraySpec]) -> BlockStore | None:
         """What is there of a stage; tells if it is there and of no use."""

@@ -63,17 +63,18 @@ def forget(folder: Path) -> None:
     OutputError
         If something cannot be removed; it would be kept as if it were of the new run.
     """
-    try:
-        for stage in STAGES:
-            if (folder / stage).exists():
-                shutil.rmtree(folder / stage)
-        for name in (REPORT_JSON, REPORT_PAGE):
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot remove {error.filename or folder}: {error.strerror or error}; remove the "
-            "folder by hand, or give another one for --work."
-        ) from error
+    for name in (*STAGES, REPORT_JSON, REPORT_PAGE):
+        path = folder / name
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove {path}: {error.strerror or error}; remove it by hand, or give "
+                "another folder for --work."
+            ) from error
 
 
 def check_is_run(folder: Path) -> None:

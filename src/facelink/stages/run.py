@@ -253,7 +253,7 @@ def _labels(course: Course, task: Task) -> None:
             task.settings.merging,
             task.must_link,
             task.cannot_link,
-            each=course.each,
+            each=course.each_of("labels"),
         )
         confidence = cluster_confidence(links, merged)
         return {"labels": merged.labels, "confidence": confidence}, {}

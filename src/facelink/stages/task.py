@@ -40,7 +40,8 @@ class Task:
     Parameters
     ----------
     settings : RunSettings
-        As they were given.
+        As they were given, but for a device that was left open where the engine
+        knows better.
     content : FileContent
         Of the file of features.
     features : FeaturesFile
@@ -185,9 +186,9 @@ class Task:
         """Size of a LinkGCN's projected features of all faces; 0 if each batch projects its own.
 
         That is so where they do not fit into half of the memory, or, of several
-        processes, into 6 GiB of each.
+        processes, into 6 GiB of each. A GPU looks after its own memory.
         """
-        if not isinstance(self.model, LinkGCN):
+        if not isinstance(self.model, LinkGCN) or self.device.type != "cpu":
             return 0
         most = self.memory_bytes // _TABLE_SHARE
         if not self.in_one_process:
@@ -234,7 +235,7 @@ class Task:
             "device": self.device.type,
             "precision": self.precision,
         }
-        if isinstance(self.model, LinkGCN):
+        if isinstance(self.model, LinkGCN) and self.device.type == "cpu":
             settings["all_projected_at_once"] = self.table_bytes > 0
         inputs = {"features": self.features_origin.hash, "neighbors": self.neighbors_origin.hash}
         return Origin("likelihoods", settings, inputs)

@@ -34,7 +34,7 @@ def change(folder, statement, *values):
         ("junk_reasons", "[" * 100_000, "recursion"),
         ("junk_reasons", "5", "junk_reasons='5', no list of words"),
         ("junk_reasons", "[5]", "no list of words"),
-        ("box_left", 1.0, "face box at 1.0, None of None × None pixels"),
+        ("box_left", 1.0, r"face box \(1.0, None, None, None\): a number is missing; the database"),
     ],
 )
 def test_a_face_that_cannot_be(folder, column, value, message):
