@@ -29,11 +29,11 @@ _SAMPLE = 3_000
 _CENTERS_PER_ROOT, _NEARBY_PER_ROOT = 8.0, 2.0
 """Centres that "ivf" compares each face with, and members of the nearest cells, relative to √N."""
 
-_FARTHER, _FARTHER_FACES, _FARTHER_POWER = 550_000, 5_210_000, 2.2
+_FARTHER, _FARTHER_FACES, _FARTHER_POWER = 470_000, 5_210_000, 1.9
 """Members and centres of further parts for a recall of 0.98, of so many made-up faces, and by which
 power of N they grow; for other recalls these times as many (benchmarks/records/recall.json)."""
 
-_FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.025, 0.13, 0.37, 1.0, 2.2, 6.0))
+_FARTHER_FOR_RECALL = ((0.8, 0.9, 0.95, 0.98, 0.99, 1.0), (0.026, 0.14, 0.38, 1.0, 2.1, 6.0))
 
 _COSTS, _COST_OF_LOOPS = {16: 0.15, 8: 0.25}, 1.4
 """What a comparison in cells takes, relative to an exact search's: of 3,000 faces, whose time goes
