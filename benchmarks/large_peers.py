@@ -34,13 +34,18 @@ _TUNING_FACES = 20_000
 """Faces, of the next seed, by which parameters are chosen."""
 
 
-def inputs_of(folder: Path) -> Inputs:
+def report_of(folder: Path) -> dict[str, Any]:
+    """What the run in a folder reports, with the seconds of its neighbours."""
+    report: dict[str, Any] = json.loads((folder / "run" / "report.json").read_text("utf-8"))
+    seconds = {one["stage"]: one["seconds_in_all"] for one in report["stages"]}
+    return report | {"seconds_for_neighbors": seconds["neighbors"]}
+
+
+def inputs_of(folder: Path, report: dict[str, Any]) -> Inputs:
     """Features and neighbours of a run, in the form that `measure` hands on."""
-    run = folder / "run"
-    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     graph = folder / "neighbors.safetensors"
-    save_graph(graph, open_graph(run / "neighbors", method="ivf"))
-    seconds = next(one for one in report["stages"] if one["stage"] == "neighbors")["seconds_in_all"]
+    save_graph(graph, open_graph(folder / "run" / "neighbors", method="ivf"))
+    seconds = report["seconds_for_neighbors"]
     return Inputs(folder / "features.npy", graph, report["n_faces"], seconds)
 
 
@@ -79,18 +84,15 @@ def row(method: Baseline, value: float | None, found: Measured, folder: Path) ->
     return facts
 
 
-def of_facelink(folder: Path) -> dict[str, Any]:
+def of_facelink(report: dict[str, Any]) -> dict[str, Any]:
     """What the run took: everything but the neighbours is grouping."""
-    report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
-    seconds = {one["stage"]: one["seconds_in_all"] for one in report["stages"]}
-    grouping = report["seconds"] - seconds["neighbors"]
     return {
         "method": "facelink",
         "title": "facelink run",
         "value": None,
         "peak_memory_bytes": report["peak_memory_bytes"],
         "limit": None,
-        "seconds_grouping": grouping,
+        "seconds_grouping": report["seconds"] - report["seconds_for_neighbors"],
         "bcubed": report["scores"]["bcubed"]["fscore"],
         "pairwise": report["scores"]["pairwise"]["fscore"],
     }
@@ -137,7 +139,8 @@ def main(args: Sequence[str] | None = None) -> None:
     sizes = []
     for n_faces in sorted(options.faces):
         folder = options.work / str(n_faces)
-        inputs, rows = inputs_of(folder), [of_facelink(folder)]
+        report = report_of(folder)
+        inputs, rows = inputs_of(folder, report), [of_facelink(report)]
         for method in methods:
             value = values.get(method.key)
             if value is None:

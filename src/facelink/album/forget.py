@@ -103,7 +103,7 @@ def _take_names_from_causes(connection: sqlite3.Connection, people: Sequence[tup
         _NAMING + name
         for (one,) in people
         for (name,) in connection.execute(_NAMES, {"person": one})
-        if name is not None
+        if isinstance(name, str)
     )
     for batch, cause in connection.execute("SELECT id, cause FROM batches").fetchall():
         if cause.endswith(endings):

@@ -32,8 +32,13 @@ _FIELDS = {
 }
 """Tables of the fields whose row stays; a face's place is a row that comes and goes."""
 
-_TEXTS = (("person", "name"), ("face", "how"))
-"""Fields that hold text; the others hold numbers. All may hold nothing."""
+_KINDS = {
+    **dict.fromkeys(_FIELDS, int),
+    ("person", "name"): str,
+    ("face", "person"): int,
+    ("face", "how"): str,
+}
+"""What a field holds, if it holds something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +176,8 @@ def changes_of(album: Album, batch: int) -> list[Change]:
 def _change(album: Album, row: int, *values: Any) -> Change:
     """A row of the history, checked; it is written back when it is undone."""
     change = Change(*values)
-    which = change.subject, change.field
-    kind = str if which in _TEXTS else int
-    if which not in (*_FIELDS, ("face", "person"), ("face", "how")):
+    kind = _KINDS.get((change.subject, change.field))
+    if kind is None:
         raise album.damage("history", row, f"no {change.subject!r} has a field {change.field!r}")
     for value in (change.before, change.after):
         if value is not None and not isinstance(value, kind):

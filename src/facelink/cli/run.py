@@ -257,13 +257,7 @@ def _print_plan(
     if settings.out is not None:
         check_labels_kind(settings.out)
         settings = replace(settings, out=None)
-    task = Task.load(
-        settings.on(engine.auto_device),
-        work,
-        restart=restart,
-        in_one_process=engine.in_one_process,
-    )
-    stages = plan(task, work)
+    stages = plan(Task.load(settings, work, restart=restart, engine=engine), work)
     if as_json:
         print_json({"stages": [asdict(stage) for stage in stages]})
         return

@@ -166,8 +166,11 @@ class Manifest:
         return in_order and (not self.is_complete or self.n_done == self.n_rows)
 
     def _has_facts(self) -> bool:
+        """Whether facts that later stages read are there, and of their types."""
         known = _FACTS.get(self.stage, {})
-        return all(type(self.facts.get(name, known)) in kinds for name, kinds in known.items())
+        return all(
+            name in self.facts and type(self.facts[name]) in kinds for name, kinds in known.items()
+        )
 
     def write(self, folder: Path) -> None:
         """Write it into a folder, whole or not at all; `OutputError` if that fails."""

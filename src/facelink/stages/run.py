@@ -103,12 +103,7 @@ def run(
     work = work.absolute()
     with work_folder(work):
         engine = engine or LocalEngine()
-        task = Task.load(
-            settings.on(engine.auto_device),
-            work,
-            restart=restart,
-            in_one_process=engine.in_one_process,
-        )
+        task = Task.load(settings, work, restart=restart, engine=engine)
         block_rows = rows_for_all(engine, task.n_faces, choose_block_rows(task))
         memory = block_memory(task, block_rows)
         check_disk(task, work)

@@ -22,6 +22,7 @@ from facelink.neighbors.prepared import check_request, chosen_method
 from facelink.neighbors.shards import check_shards
 from facelink.pairs import load_pairs
 from facelink.stages.content import FileContent, hash_of_array, hash_of_model
+from facelink.stages.engine import Engine, LocalEngine
 from facelink.stages.folder import STAGES
 from facelink.stages.manifest import Manifest, Origin
 from facelink.stages.memory import machine_memory_bytes
@@ -81,7 +82,7 @@ class Task:
         work: Path,
         *,
         restart: bool = False,
-        in_one_process: bool = True,
+        engine: Engine | type[Engine] = LocalEngine,
     ) -> Self:
         """Load what the settings name, and check that all of it fits together.
 
@@ -93,8 +94,8 @@ class Task:
             Its folder, which is only read, if it is there.
         restart
             Whether what it holds is of no use.
-        in_one_process
-            As of the task.
+        engine
+            What works on it, or its kind.
 
         Raises
         ------
@@ -104,6 +105,7 @@ class Task:
         OutputError
             If the labels could not be written after the run.
         """
+        settings = settings.on(engine.auto_device)
         if settings.out is not None:
             check_labels_path(settings.out)
         device = choose_device(settings.device)
@@ -134,7 +136,7 @@ class Task:
             cannot_link,
             _labels_true(settings.labels_true, n),
             restart,
-            in_one_process,
+            engine.in_one_process,
         )
 
     @property
